@@ -1,0 +1,145 @@
+// Package check holds the words that every other package shares: what a proxy
+// asks about, what asking a backend gave, and what the proxy is told. It
+// imports nothing of altagate's.
+package check
+
+import (
+	"context"
+	"net/netip"
+)
+
+// Request is one check: a viewer's request as the proxy that serves it vouches
+// for it. Frontends make it; nothing after them changes it.
+type Request struct {
+	// Proxy names the frontend that read the check: "nginx", "envoy" (HTTP) or
+	// "envoy-grpc".
+	Proxy string
+	// Route is the route that the proxy named; empty means that routes match
+	// by host and path.
+	Route string
+	// Method is the viewer's method, in the viewer's spelling.
+	Method string
+	// Scheme is "http" or "https".
+	Scheme string
+	// Host is lower-case, without a final dot and without the scheme's default
+	// port; another port is kept.
+	Host string
+	// Path is the normalized path, the only one that anything decides on.
+	Path string
+	// Query is the viewer's raw query without its "?", byte for byte.
+	Query string
+	// Addr is the viewer's address: never an IPv4-mapped IPv6 address, and
+	// without a zone.
+	Addr netip.Addr
+	// UserAgent is the viewer's, or empty.
+	UserAgent string
+}
+
+// Origin is the scheme, host and port that the viewer asked, as a backend gets
+// it in X-Real-Origin.
+func (r *Request) Origin() string { return r.Scheme + "://" + r.Host }
+
+// Verdict is what a backend made of a question. The zero value is Unavailable.
+type Verdict uint8
+
+// The three verdicts (Alta: status 200 allows, any other complete reply
+// denies; no complete reply is no answer).
+const (
+	Unavailable Verdict = iota
+	Denied
+	Allowed
+)
+
+// String gives the verdict as metrics and logs spell it: "allow", "deny" or
+// "unavailable".
+func (v Verdict) String() string {
+	switch v {
+	case Allowed:
+		return "allow"
+	case Denied:
+		return "deny"
+	default:
+		return "unavailable"
+	}
+}
+
+// Outcome is what asking the backends of a route gave. The zero value is
+// unavailable, with the backend there: it never leads to a default allow.
+type Outcome struct {
+	Verdict Verdict
+	// Backend names the backend whose reply decided, or that failed last.
+	Backend string
+	// Status is the reply's HTTP status; 0 if there was no complete reply.
+	Status int
+	// Absent is set when altagate's own probe found every backend of the route
+	// away. It has a meaning only where Verdict is Unavailable.
+	Absent bool
+	// Overload is set when the question failed for want of altagate's own
+	// descriptors, ports or memory, which says nothing of the backend.
+	Overload bool
+	// Session is the X-Session-Id that the question carried.
+	Session string
+	// User and SessionName are the reply's X-UserId and X-Session-Name; empty
+	// where there was none or it was not plain text.
+	User, SessionName string
+	// Err says why there was no complete reply. It is for the log, never for a
+	// viewer.
+	Err error
+}
+
+// Decision is what the proxy is told. The zero value is a denial.
+type Decision struct {
+	Allow  bool
+	Reason Reason
+	// Route is the name of the route that decided; empty if none did.
+	Route string
+	// Status is the HTTP status of a denial, for proxies that can tell a
+	// viewer more than 403; 0 means 403.
+	Status int
+	// Outcome is what the backend was found to say, where it was asked.
+	Outcome Outcome
+}
+
+// Deny is a denial for the reason given.
+func Deny(reason Reason) Decision { return Decision{Reason: reason} }
+
+// Word is "allow" or "deny", as headers, metrics and logs spell a decision.
+func (d Decision) Word() string {
+	if d.Allow {
+		return "allow"
+	}
+	return "deny"
+}
+
+// Reason says why a decision was made. The values are part of what users see:
+// in X-Altagate-Reason, in metrics and in the log.
+type Reason string
+
+// The reasons of a decision.
+const (
+	// Backend: the backend was asked, and its reply decided.
+	Backend Reason = "backend"
+	// Default: the backend is away, and the route's policy decided.
+	Default Reason = "default"
+	// Malformed: the viewer's request can be read in two ways or cannot be
+	// sent on faithfully.
+	Malformed Reason = "malformed"
+	// NoRoute: no route matches, or the one that the proxy named is not there.
+	NoRoute Reason = "no-route"
+	// BadCheck: what the proxy itself must say is missing, doubled or
+	// unreadable, or the caller may not ask.
+	BadCheck Reason = "bad-check"
+	// Overload: altagate could not ask for want of its own resources.
+	Overload Reason = "overload"
+	// Late: the caller's deadline was about to pass before there was an outcome.
+	Late Reason = "late"
+	// Unanswered: this question failed, and the backend is there.
+	Unanswered Reason = "unanswered"
+)
+
+// Checker decides about checks. It has no error: whatever happens, there is a
+// decision. Implementations are safe for concurrent use, and answer before
+// ctx's deadline.
+type Checker interface {
+	Check(ctx context.Context, r *Request) Decision
+}

@@ -1,0 +1,53 @@
+// Package policy turns what is known into a decision. It is pure: the same
+// arguments always give the same decision, and it is the only place where an
+// outcome becomes one.
+package policy
+
+import "github.com/altagate/altagate/pkg/check"
+
+// Policy is what a route's operator chose. The zero value denies while the
+// backend is away, with status 403.
+type Policy struct {
+	// AllowUnavailable is on_unavailable: allow.
+	AllowUnavailable bool
+	// DenyStatus is the HTTP status of denials, 400 to 499; 0 means 403.
+	DenyStatus int
+}
+
+// statusBusy is what proxies that can tell the difference show a viewer who is
+// denied for altagate's own reasons and may try again.
+const statusBusy = 503
+
+// Decide makes the decision for an outcome. A backend's own word always
+// stands. Without one, only a backend that altagate's own probe found away
+// lets the policy speak: a question that failed while the backend is there is
+// a denial whatever the policy, or any viewer could open the gate by breaking
+// the question.
+func Decide(p Policy, o check.Outcome) check.Decision {
+	switch {
+	case o.Verdict == check.Allowed:
+		return check.Decision{Allow: true, Reason: check.Backend, Outcome: o}
+	case o.Verdict == check.Denied:
+		return check.Decision{Reason: check.Backend, Status: p.DenyStatus, Outcome: o}
+	case o.Overload:
+		return check.Decision{Reason: check.Overload, Status: statusBusy, Outcome: o}
+	case o.Absent:
+		d := check.Decision{Allow: p.AllowUnavailable, Reason: check.Default, Outcome: o}
+		if !d.Allow {
+			d.Status = p.DenyStatus
+		}
+		return d
+	default:
+		return check.Decision{Reason: check.Unanswered, Status: p.DenyStatus, Outcome: o}
+	}
+}
+
+// Refuse is a denial that altagate makes by itself, without an outcome: for
+// Late the status says that the viewer may try again.
+func Refuse(p Policy, reason check.Reason) check.Decision {
+	d := check.Decision{Reason: reason, Status: p.DenyStatus}
+	if reason == check.Late || reason == check.Overload {
+		d.Status = statusBusy
+	}
+	return d
+}
