@@ -42,12 +42,8 @@ func Decide(p Policy, o check.Outcome) check.Decision {
 	}
 }
 
-// Refuse is a denial that altagate makes by itself, without an outcome: for
-// Late the status says that the viewer may try again.
-func Refuse(p Policy, reason check.Reason) check.Decision {
-	d := check.Decision{Reason: reason, Status: p.DenyStatus}
-	if reason == check.Late || reason == check.Overload {
-		d.Status = statusBusy
-	}
-	return d
+// Late is the decision for a caller whose deadline was about to pass before
+// there was an outcome.
+func Late() check.Decision {
+	return check.Decision{Reason: check.Late, Status: statusBusy}
 }

@@ -1,0 +1,72 @@
+package policy_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/policy"
+)
+
+// Every combination of what can be known, with nothing left to a default.
+func TestEveryOutcomeUnderEachPolicy(t *testing.T) {
+	type row struct {
+		verdict          check.Verdict
+		absent, overload bool
+		onDeny, onAllow  check.Decision
+	}
+	deny := func(reason check.Reason, status int) check.Decision {
+		return check.Decision{Reason: reason, Status: status}
+	}
+	both := func(v check.Verdict, absent, overload bool, d check.Decision) row {
+		return row{v, absent, overload, d, d}
+	}
+	allowed := check.Decision{Allow: true, Reason: check.Backend}
+	refused := deny(check.Backend, 402)
+	rows := []row{
+		both(check.Allowed, false, false, allowed),
+		both(check.Allowed, true, false, allowed),
+		both(check.Allowed, false, true, allowed),
+		both(check.Allowed, true, true, allowed),
+		both(check.Denied, false, false, refused),
+		both(check.Denied, true, false, refused),
+		both(check.Denied, false, true, refused),
+		both(check.Denied, true, true, refused),
+		both(check.Unavailable, false, false, deny(check.Unanswered, 402)),
+		both(check.Unavailable, false, true, deny(check.Overload, 503)),
+		both(check.Unavailable, true, true, deny(check.Overload, 503)),
+		{check.Unavailable, true, false, deny(check.Default, 402), check.Decision{Allow: true, Reason: check.Default}},
+	}
+	if len(rows) != 3*2*2 {
+		t.Fatalf("%d rows, want one for each of 12 combinations", len(rows))
+	}
+	for _, r := range rows {
+		o := check.Outcome{Verdict: r.verdict, Absent: r.absent, Overload: r.overload}
+		t.Run(fmt.Sprintf("%v absent=%v overload=%v", r.verdict, r.absent, r.overload), func(t *testing.T) {
+			for p, want := range map[policy.Policy]check.Decision{
+				{DenyStatus: 402}:                         r.onDeny,
+				{DenyStatus: 402, AllowUnavailable: true}: r.onAllow,
+			} {
+				want.Outcome = o
+				if got := policy.Decide(p, o); got != want {
+					t.Errorf("policy %+v:\n got %+v\nwant %+v", p, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestTheZeroValuesDeny(t *testing.T) {
+	if d := policy.Decide(policy.Policy{}, check.Outcome{}); d.Allow {
+		t.Errorf("an empty outcome was allowed: %+v", d)
+	}
+	if d := policy.Decide(policy.Policy{AllowUnavailable: true}, check.Outcome{}); d.Allow {
+		t.Errorf("an empty outcome was allowed by on_unavailable: allow, without a probe: %+v", d)
+	}
+}
+
+func TestLateDeniesAndAsksTheViewerToTryAgain(t *testing.T) {
+	if d, want := policy.Late(), (check.Decision{Reason: check.Late, Status: 503}); d != want {
+		t.Errorf("got %+v, want %+v", d, want)
+	}
+}
