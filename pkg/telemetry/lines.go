@@ -1,0 +1,131 @@
+package telemetry
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/altagate/altagate/pkg/check"
+	"github.com/rs/zerolog"
+)
+
+// logCheck writes the line of a check: of a denial, of an allow by default, and
+// at debug level of every allow. Lines above debug are sampled.
+func (t *Telemetry) logCheck(r *check.Request, d check.Decision, took time.Duration) {
+	level := levelOf(d)
+	if !t.enabled(level) || level > zerolog.DebugLevel && !t.samples.take(sample{d.Reason, d.Allow}) {
+		return
+	}
+	e := t.log.WithLevel(level).Str("proxy", r.Proxy)
+	text(e, "route", d.Route, maxText)
+	e.Str("decision", d.Word()).Str("reason", string(d.Reason))
+	path, query := pathAndQuery(r)
+	text(e, "method", r.Method, maxName)
+	text(e, "host", r.Host, maxText)
+	text(e, "path", path, maxPath)
+	text(e, "query", query, maxPath)
+	if r.Addr.IsValid() {
+		e.Str("addr", r.Addr.String())
+	}
+	text(e, "user_agent", r.UserAgent, maxText)
+	text(e, "backend", d.Outcome.Backend, maxText)
+	if d.Outcome.Status != 0 {
+		e.Int("status", d.Outcome.Status)
+	}
+	if d.Outcome.Err != nil {
+		e.Str("error", errorText(d.Outcome.Err, maxError))
+	}
+	e.Float64("took_ms", milliseconds(took)).Msg("check")
+}
+
+// levelOf is warn where an operator should look: at their proxy, their backend
+// or altagate's machine. A viewer who is denied is everyday life.
+func levelOf(d check.Decision) zerolog.Level {
+	switch d.Reason {
+	case check.Default, check.Unanswered, check.Late, check.Overload, check.BadCheck:
+		return zerolog.WarnLevel
+	}
+	if d.Allow {
+		return zerolog.DebugLevel
+	}
+	return zerolog.InfoLevel
+}
+
+// text adds a field for a text that may come from a viewer, if there is one.
+func text(e *zerolog.Event, name, value string, most int) {
+	if value != "" {
+		e.Str(name, printable(value, most))
+	}
+}
+
+// leftOut writes how many lines of a kind were not written.
+func (t *Telemetry) leftOut(s sample, count int) {
+	d := check.Decision{Allow: s.allow, Reason: s.reason}
+	t.log.WithLevel(levelOf(d)).Str("decision", d.Word()).Str("reason", string(s.reason)).Int("left_out", count).
+		Msg("checks like these are too many to write each; the metrics have them all")
+}
+
+// turns remembers since when addresses are there or away.
+type turns struct {
+	mu    sync.Mutex
+	since map[address]turn
+}
+
+type address struct{ backend, address string }
+
+type turn struct {
+	there bool
+	at    time.Time
+}
+
+// next notes a turn and says how long the state before it lasted; 0 if there
+// was none.
+func (t *turns) next(a address, there bool) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.since == nil {
+		t.since = make(map[address]turn)
+	}
+	now := time.Now()
+	before, ok := t.since[a]
+	if ok && before.there == there {
+		return 0
+	}
+	t.since[a] = turn{there, now}
+	if !ok {
+		return 0
+	}
+	return now.Sub(before.at)
+}
+
+// keep forgets the backends that are not named.
+func (t *turns) keep(backends []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for a := range t.since {
+		if !slices.Contains(backends, a.backend) {
+			delete(t.since, a)
+		}
+	}
+}
+
+func (t *Telemetry) logTurned(e check.Turned) {
+	lasted := t.turns.next(address{e.Backend, e.Address}, e.There)
+	if e.There {
+		line := t.log.Info().Str("backend", e.Backend).Str("address", e.Address)
+		if lasted > 0 {
+			line.Float64("away_s", lasted.Round(time.Millisecond).Seconds())
+		}
+		line.Msg("backend is there")
+		return
+	}
+	line := t.log.Warn().Str("backend", e.Backend).Str("address", e.Address)
+	if e.Err != nil {
+		line.Str("error", errorText(e.Err, maxError))
+	}
+	if e.Up {
+		line.Msg("an address of the backend is away: its other addresses are asked")
+		return
+	}
+	line.Msg("backend is away: the policy decides")
+}

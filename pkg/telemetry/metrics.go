@@ -1,0 +1,176 @@
+package telemetry
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"runtime"
+	"time"
+
+	"github.com/altagate/altagate/pkg/check"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// collected is every metric that altagate has. A field is all that a new one
+// needs: register walks them, so that none is forgotten.
+type collected struct {
+	Checks          *prometheus.CounterVec
+	CheckDuration   *prometheus.HistogramVec
+	Requests        *prometheus.CounterVec
+	RequestDuration *prometheus.HistogramVec
+	Up              *prometheus.GaugeVec
+	Reloads         *prometheus.CounterVec
+	Build           *prometheus.GaugeVec
+	Go              prometheus.Collector
+	Process         prometheus.Collector
+}
+
+// noRoute is the label of a check that no route decided.
+const noRoute = "none"
+
+// metrics is the registry, and for each label set in use a handle to its
+// series: looking one up in a vec hashes the labels and allocates.
+type metrics struct {
+	registry  *prometheus.Registry
+	collected collected
+
+	checks        handles[checkKey, prometheus.Counter]
+	checkTimes    handles[string, prometheus.Observer]
+	requests      handles[requestKey, prometheus.Counter]
+	requestTimes  handles[string, prometheus.Observer]
+	backendsThere handles[string, prometheus.Gauge]
+}
+
+type checkKey struct {
+	proxy, route string
+	allow        bool
+	reason       check.Reason
+}
+
+type requestKey struct {
+	backend string
+	verdict check.Verdict
+}
+
+func newMetrics(version, commit string) (*metrics, error) {
+	m := &metrics{registry: prometheus.NewRegistry(), collected: newCollected()}
+	if err := register(m.registry, m.collected); err != nil {
+		return nil, err
+	}
+	c := m.collected
+	m.checks.find = func(k checkKey) prometheus.Counter {
+		d := check.Decision{Allow: k.allow}
+		return c.Checks.WithLabelValues(k.proxy, k.route, d.Word(), string(k.reason))
+	}
+	m.checkTimes.find = func(proxy string) prometheus.Observer { return c.CheckDuration.WithLabelValues(proxy) }
+	m.requests.find = func(k requestKey) prometheus.Counter {
+		return c.Requests.WithLabelValues(k.backend, k.verdict.String())
+	}
+	m.requestTimes.find = func(backend string) prometheus.Observer { return c.RequestDuration.WithLabelValues(backend) }
+	m.backendsThere.find = func(backend string) prometheus.Gauge { return c.Up.WithLabelValues(backend) }
+	c.Build.WithLabelValues(version, commit, runtime.Version()).Set(1)
+	c.Reloads.WithLabelValues(reloadOK)
+	c.Reloads.WithLabelValues(reloadFailed)
+	return m, nil
+}
+
+const (
+	reloadOK     = "ok"
+	reloadFailed = "error"
+)
+
+func newCollected() collected {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	}
+	return collected{
+		Checks: counter("altagate_checks_total",
+			"Checks decided, by proxy, deciding route (none: no route did), decision (allow, deny) and reason.",
+			"proxy", "route", "decision", "reason"),
+		CheckDuration: seconds("altagate_check_duration_seconds",
+			"Time from a check's arrival to its answer, by proxy.", "proxy"),
+		Requests: counter("altagate_backend_requests_total",
+			"Questions put to a backend, by outcome (allow, deny, unavailable). Probes are not counted.",
+			"backend", "outcome"),
+		RequestDuration: seconds("altagate_backend_request_duration_seconds",
+			"Time of a question to a backend, all its addresses included.", "backend"),
+		Up: gauge("altagate_backend_up",
+			"1 if altagate's own probe finds any address of the backend there, else 0.", "backend"),
+		Reloads: counter("altagate_config_reloads_total",
+			"Changed configs, by result (ok: in force; error: the old one stays in force).", "result"),
+		Build: gauge("altagate_build_info",
+			"Always 1; the labels tell what was built.", "version", "commit", "go_version"),
+		Go:      collectors.NewGoCollector(),
+		Process: collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	}
+}
+
+// seconds is a histogram from 50 µs, about what a check with nothing to ask
+// costs, to 5 s, the longest that a check waits. A scraper that knows native
+// histograms gets one with about 10 % resolution as well.
+func seconds(name, help, label string) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: name, Help: help,
+		Buckets: []float64{
+			50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5,
+		},
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  100,
+		NativeHistogramMinResetDuration: time.Hour,
+	}, []string{label})
+}
+
+// register registers each field of c.
+func register(registry *prometheus.Registry, c collected) error {
+	fields := reflect.ValueOf(c)
+	for i := range fields.NumField() {
+		name := fields.Type().Field(i).Name
+		field, ok := fields.Field(i).Interface().(prometheus.Collector)
+		if !ok {
+			return fmt.Errorf("registering metrics: field %s is no collector", name)
+		}
+		if err := registry.Register(field); err != nil {
+			return fmt.Errorf("registering metric %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}
+
+func (m *metrics) check(r *check.Request, d check.Decision, took time.Duration) {
+	route := d.Route
+	if route == "" {
+		route = noRoute
+	}
+	m.checks.get(checkKey{r.Proxy, route, d.Allow, d.Reason}).Inc()
+	m.checkTimes.get(r.Proxy).Observe(took.Seconds())
+}
+
+func (m *metrics) asked(e check.Asked) {
+	m.requests.get(requestKey{e.Backend, e.Verdict}).Inc()
+	m.requestTimes.get(e.Backend).Observe(e.Took.Seconds())
+}
+
+func (m *metrics) turned(e check.Turned) {
+	up := 0.0
+	if e.Up {
+		up = 1
+	}
+	m.backendsThere.get(e.Backend).Set(up)
+}
+
+func (m *metrics) reloaded(err error) {
+	result := reloadOK
+	if err != nil {
+		result = reloadFailed
+	}
+	m.collected.Reloads.WithLabelValues(result).Inc()
+}
