@@ -1,0 +1,67 @@
+package frontend
+
+import (
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/altagate/altagate/pkg/check"
+)
+
+// Field is one thing that a proxy is told beside allow or deny.
+type Field struct {
+	// Header is the name of the header that carries it.
+	Header string
+	// Key is its name in Envoy's dynamic metadata, which ends in access logs;
+	// empty for what must not be logged.
+	Key string
+	// Value is empty where there is nothing to tell.
+	Value string
+}
+
+// maxValue is the length in bytes above which a value is left out, so that it
+// never fills a proxy's header buffer.
+const maxValue = 1024
+
+// Fields is all that a proxy may be told about d, in a fixed order. A proxy that
+// passes these headers on to the upstream must remove a viewer's own copies of
+// those that have no value.
+func Fields(d check.Decision) []Field {
+	session := ""
+	if d.Allow && d.Reason == check.Backend {
+		session = d.Outcome.Session
+	}
+	return []Field{
+		{"X-Altagate-Decision", "decision", d.Word()},
+		{"X-Altagate-Reason", "reason", plain(string(d.Reason))},
+		{"X-Session-Id", "session_id", plain(session)},
+		{"X-User-Id", "user_id", plain(d.Outcome.User)},
+		{"X-Session-Name", "session_name", plain(d.Outcome.SessionName)},
+		{"X-Altagate-Id", "", ""},
+	}
+}
+
+// plain gives s back if every header and message can carry it, else nothing.
+// Backends choose these values, and one bad byte would make Envoy refuse the
+// whole answer.
+func plain(s string) string {
+	if len(s) > maxValue || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return ""
+	}
+	return s
+}
+
+// answerInHeaders is the answer for a proxy that shows a viewer nothing of it:
+// all fields as headers, and 403 for every denial.
+func answerInHeaders(h http.Header, d check.Decision) int {
+	for _, f := range Fields(d) {
+		if f.Value != "" {
+			h.Set(f.Header, f.Value)
+		}
+	}
+	if d.Allow {
+		return http.StatusOK
+	}
+	return http.StatusForbidden
+}

@@ -1,0 +1,61 @@
+package frontend
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/altagate/altagate/pkg/check"
+)
+
+// DefaultWait is how long a caller is taken to wait where it does not say.
+const DefaultWait = 5 * time.Second
+
+// Record gets every check that was answered, once, with the decision and the
+// time from reading the check to having the decision. Where the decision is
+// malformed or bad-check, r holds only what could be read. It is called from
+// many goroutines at once, before the proxy has its answer, so it must not wait.
+type Record func(r *check.Request, d check.Decision, took time.Duration)
+
+// Config is what every frontend needs.
+type Config struct {
+	// Checker decides. It is required.
+	Checker check.Checker
+	// May says whether a caller at this address may ask. Nil refuses everybody.
+	May func(net.Addr) bool
+	// Record may be nil.
+	Record Record
+}
+
+// Check decides about one check of the caller at peer, and records it. The
+// Checker gets the deadline that the caller stated, in c.Wait or by ctx, else
+// DefaultWait; a caller that leaves ends ctx. What a caller says that may not
+// ask is not read: its check is a bad-check.
+func (c Config) Check(ctx context.Context, peer net.Addr, said Context) check.Decision {
+	start := time.Now()
+	if peer == nil || c.May == nil || !c.May(peer) {
+		said = Context{Proxy: said.Proxy}
+	}
+	r, reason := said.Request()
+	d := check.Deny(reason)
+	if reason == "" {
+		ctx, cancel := withDeadline(ctx, said.Wait)
+		defer cancel()
+		d = c.Checker.Check(ctx, &r)
+	}
+	if c.Record != nil {
+		c.Record(&r, d, time.Since(start))
+	}
+	return d
+}
+
+// withDeadline gives ctx the deadline of a caller that said it waits this long.
+func withDeadline(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	if _, stated := ctx.Deadline(); wait <= 0 && !stated {
+		wait = DefaultWait
+	}
+	if wait <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, wait)
+}

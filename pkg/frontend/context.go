@@ -1,0 +1,105 @@
+// Package frontend reads what a proxy says about a viewer's request, and tells
+// the proxy the decision in the form that it understands. It serves the proxies
+// that ask over HTTP; extauthz below it serves Envoy over gRPC. Neither knows
+// backends, routes or policies.
+package frontend
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/target"
+	"github.com/altagate/altagate/pkg/viewer"
+)
+
+// Context is what one proxy said about one viewer's request, byte for byte. A
+// frontend leaves a field empty where the proxy said nothing, or said it twice.
+type Context struct {
+	// Proxy names the frontend, as check.Request.Proxy does.
+	Proxy string
+	// Route is the route that the proxy named; empty where it named none.
+	Route string
+	// Method, Scheme, Host and Target are the viewer's, Target with its query.
+	Method, Scheme, Host, Target string
+	// Address is the viewer's address, as the proxy vouches for it.
+	Address string
+	// UserAgents holds each User-Agent that arrived; none is fine.
+	UserAgents []string
+	// Wait is how long the caller said that it waits for the answer; 0 where it
+	// did not say.
+	Wait time.Duration
+}
+
+// maxMethod is the length in bytes above which a method is not a method.
+const maxMethod = 32
+
+// Request is the only place where what a proxy said becomes a check. The reason
+// is empty when that went well. It is check.BadCheck when something that the
+// proxy itself must say is missing or unreadable, else check.Malformed when the
+// viewer's own part is; the Request then holds what could be read, for the log.
+func (c Context) Request() (check.Request, check.Reason) {
+	r := check.Request{Proxy: c.Proxy, Route: c.Route}
+	bad := c.Method == "" || c.Target == ""
+	malformed := false
+
+	if scheme := strings.ToLower(c.Scheme); scheme == "http" || scheme == "https" {
+		r.Scheme = scheme
+	} else {
+		bad = true
+	}
+	if addr, err := viewer.Address(c.Address); err == nil {
+		r.Addr = addr
+	} else {
+		bad = true
+	}
+	if host, err := target.Host(c.Host, r.Scheme); err == nil {
+		r.Host = host
+	} else if errors.Is(err, target.ErrNoHost) {
+		bad = true
+	} else {
+		malformed = true
+	}
+	if isMethod(c.Method) {
+		r.Method = c.Method
+	} else {
+		malformed = true
+	}
+	if t, err := target.Parse(c.Target); err == nil {
+		r.Path, r.Query = t.Path, t.Query
+	} else {
+		malformed = true
+	}
+	if ua, err := target.UserAgent(c.UserAgents); err == nil {
+		r.UserAgent = ua
+	} else {
+		malformed = true
+	}
+
+	switch {
+	case bad:
+		return r, check.BadCheck
+	case malformed:
+		return r, check.Malformed
+	default:
+		return r, ""
+	}
+}
+
+// isMethod tells whether s is a token in the sense of HTTP, and no longer than
+// any method in use.
+func isMethod(s string) bool {
+	if s == "" || len(s) > maxMethod {
+		return false
+	}
+	for i := range len(s) {
+		b := s[i]
+		letter := 'a' <= b|0x20 && b|0x20 <= 'z'
+		digit := '0' <= b && b <= '9'
+		if !letter && !digit && strings.IndexByte("!#$%&'*+-.^_`|~", b) < 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,100 @@
+package frontend_test
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/frontend"
+)
+
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// sameRequest compares requests, addresses by value.
+var sameRequest = cmpopts.EquateComparable(netip.Addr{})
+
+func said() frontend.Context {
+	return frontend.Context{
+		Proxy: "nginx", Route: "vod", Method: "GET", Scheme: "HTTPS", Host: "TV.Example.com.:443",
+		Target: "/live//a.m3u8?token=1&token=%zz", Address: "::ffff:192.0.2.1", UserAgents: []string{"player/1.0"},
+	}
+}
+
+func TestWhatAProxySaidBecomesACheck(t *testing.T) {
+	got, reason := said().Request()
+	want := check.Request{
+		Proxy: "nginx", Route: "vod", Method: "GET", Scheme: "https", Host: "tv.example.com",
+		Path: "/live/a.m3u8", Query: "token=1&token=%zz", Addr: addr("192.0.2.1"), UserAgent: "player/1.0",
+	}
+	if diff := cmp.Diff(want, got, sameRequest); diff != "" || reason != "" {
+		t.Errorf("reason %q, request (-want +got):\n%s", reason, diff)
+	}
+}
+
+func TestTheReasonSaysWhoseMistakeItWas(t *testing.T) {
+	tests := []struct {
+		name string
+		edit func(*frontend.Context)
+		want check.Reason
+	}{
+		{"no user agent", func(c *frontend.Context) { c.UserAgents = nil }, ""},
+		{"an empty user agent", func(c *frontend.Context) { c.UserAgents = []string{""} }, ""},
+		{"no route", func(c *frontend.Context) { c.Route = "" }, ""},
+		{"a method of one's own", func(c *frontend.Context) { c.Method = "M-SEARCH" }, ""},
+		{"the longest method", func(c *frontend.Context) { c.Method = strings.Repeat("A", 32) }, ""},
+
+		{"no method", func(c *frontend.Context) { c.Method = "" }, check.BadCheck},
+		{"no scheme", func(c *frontend.Context) { c.Scheme = "" }, check.BadCheck},
+		{"a scheme that is not HTTP's", func(c *frontend.Context) { c.Scheme = "ftp" }, check.BadCheck},
+		{"a scheme that only folds to HTTP's", func(c *frontend.Context) { c.Scheme = "httpſ" }, check.BadCheck},
+		{"a list of schemes", func(c *frontend.Context) { c.Scheme = "https,http" }, check.BadCheck},
+		{"no host", func(c *frontend.Context) { c.Host = "" }, check.BadCheck},
+		{"no target", func(c *frontend.Context) { c.Target = "" }, check.BadCheck},
+		{"no address", func(c *frontend.Context) { c.Address = "" }, check.BadCheck},
+		{"a list of addresses", func(c *frontend.Context) { c.Address = "192.0.2.1, 192.0.2.2" }, check.BadCheck},
+		{"an address with a port", func(c *frontend.Context) { c.Address = "192.0.2.1:80" }, check.BadCheck},
+		{"an address with a zone", func(c *frontend.Context) { c.Address = "fe80::1%eth0" }, check.BadCheck},
+
+		{"a method with a space", func(c *frontend.Context) { c.Method = "GET /" }, check.Malformed},
+		{"a method with a control byte", func(c *frontend.Context) { c.Method = "GET\x00" }, check.Malformed},
+		{"a method outside ASCII", func(c *frontend.Context) { c.Method = "GÉT" }, check.Malformed},
+		{"a method too long", func(c *frontend.Context) { c.Method = strings.Repeat("A", 33) }, check.Malformed},
+		{"a host with a slash", func(c *frontend.Context) { c.Host = "a/b" }, check.Malformed},
+		{"a target without a slash", func(c *frontend.Context) { c.Target = "?token=1" }, check.Malformed},
+		{"a target in absolute form", func(c *frontend.Context) { c.Target = "http://tv.example.com/" }, check.Malformed},
+		{"an escaped slash", func(c *frontend.Context) { c.Target = "/a%2fb" }, check.Malformed},
+		{"two user agents", func(c *frontend.Context) { c.UserAgents = []string{"a", "a"} }, check.Malformed},
+		{"a user agent with a line feed", func(c *frontend.Context) { c.UserAgents = []string{"a\nb"} }, check.Malformed},
+
+		{"the proxy's mistake beside the viewer's", func(c *frontend.Context) {
+			c.Target, c.Method, c.Host, c.UserAgents, c.Address = "/a%2fb", "G T", "a/b", []string{"a", "b"}, ""
+		}, check.BadCheck},
+		{"nothing at all", func(c *frontend.Context) { *c = frontend.Context{} }, check.BadCheck},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := said()
+			tt.edit(&c)
+			if _, got := c.Request(); got != tt.want {
+				t.Errorf("reason %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestWhatCouldBeReadIsKeptForTheLog(t *testing.T) {
+	c := said()
+	c.Target, c.UserAgents = "/a%2fb", []string{"a", "b"}
+	got, reason := c.Request()
+	want := check.Request{
+		Proxy: "nginx", Route: "vod", Method: "GET", Scheme: "https",
+		Host: "tv.example.com", Addr: addr("192.0.2.1"),
+	}
+	if diff := cmp.Diff(want, got, sameRequest); diff != "" || reason != check.Malformed {
+		t.Errorf("reason %q, request (-want +got):\n%s", reason, diff)
+	}
+}
