@@ -1,0 +1,124 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// drainTime is how long checks that were begun may take to end when altagate
+// stops. It is twice the longest that a check takes.
+const drainTime = 10 * time.Second
+
+// Service answers on a listener. *http.Server is one.
+type Service interface {
+	// Serve answers until Shutdown, or until the listener fails.
+	Serve(l net.Listener) error
+	// Shutdown closes the listener, lets what was begun end, and returns when
+	// it did or ctx ended.
+	Shutdown(ctx context.Context) error
+}
+
+// Served is a service and where it listens.
+type Served struct {
+	// Name says which one it is in errors, "http" for example.
+	Name     string
+	Service  Service
+	Listener net.Listener
+	// Last services stop when the others have: health and metrics, so that it
+	// can be seen that the others are draining.
+	Last bool
+}
+
+// Run serves until ctx ends or a service fails, and then stops all of them. It
+// returns the first failure; nil if there was none and everything that was
+// begun has ended.
+//
+// It stops in this order:
+//
+//  1. ready goes off, so that whoever looks sends no new proxies here.
+//  2. The services, at once: each closes its listener, so that a new connection
+//     is refused and the proxy goes elsewhere; closes the connections that are
+//     idle; and waits for the checks that were begun, whose answers say
+//     "Connection: close". A check that the proxy sends on an idle connection
+//     in the very moment of its closing gets no answer, and the shipped configs
+//     let the proxy ask once more (nginx: proxy_next_upstream).
+//  3. The Last services in the same way: until here /readyz told what is going on.
+//
+// The steps together take 10 seconds at most; what has not ended by then is cut.
+func Run(ctx context.Context, ready *Ready, services ...Served) error {
+	ended := make(chan error, len(services))
+	for _, s := range services {
+		go func() { ended <- stopped(s.Name, s.Service.Serve(s.Listener)) }()
+	}
+	// The listeners were open before: what came since waits in their queues.
+	ready.Set(true)
+	running := len(services)
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-ended:
+		running--
+	}
+
+	ready.Set(false)
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	err := drain(limit, services, false)
+	errLast := drain(limit, services, true)
+	for range running {
+		select {
+		case <-ended: //nolint:errcheck // its listener was closed on purpose
+		case <-limit.Done():
+		}
+	}
+	return first(failure, err, errLast)
+}
+
+// stopped is the failure of a service that ends by itself. That is never
+// right, with an error or without.
+func stopped(name string, err error) error {
+	if err == nil {
+		err = errors.New("it stopped by itself")
+	}
+	return fmt.Errorf("serving %s: %w", name, err)
+}
+
+// drain shuts down the services that are Last, or those that are not.
+func drain(ctx context.Context, services []Served, last bool) error {
+	errs := make([]error, len(services))
+	var all sync.WaitGroup
+	for i, s := range services {
+		if s.Last == last {
+			all.Go(func() { errs[i] = shutdown(ctx, s) })
+		}
+	}
+	all.Wait()
+	return first(errs...)
+}
+
+func shutdown(ctx context.Context, s Served) error {
+	err := s.Service.Shutdown(ctx)
+	// If Serve never began, nobody else closes the listener.
+	s.Listener.Close() //nolint:errcheck // it is closed already as a rule
+	if err == nil {
+		return nil
+	}
+	if c, ok := s.Service.(io.Closer); ok {
+		c.Close() //nolint:errcheck // what is left is cut, and that is told
+	}
+	return fmt.Errorf("stopping %s: some checks did not end in time: %w", s.Name, err)
+}
+
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
