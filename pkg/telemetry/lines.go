@@ -16,7 +16,7 @@ func (t *Telemetry) logCheck(r *check.Request, d check.Decision, took time.Durat
 	if !t.enabled(level) || level > zerolog.DebugLevel && !t.samples.take(sample{d.Reason, d.Allow}) {
 		return
 	}
-	e := t.log.WithLevel(level).Str("proxy", r.Proxy)
+	e := t.aside.WithLevel(level).Str("proxy", r.Proxy)
 	text(e, "route", d.Route, maxText)
 	e.Str("decision", d.Word()).Str("reason", string(d.Reason))
 	path, query := pathAndQuery(r)
@@ -61,8 +61,13 @@ func text(e *zerolog.Event, name, value string, most int) {
 // leftOut writes how many lines of a kind were not written.
 func (t *Telemetry) leftOut(s sample, count int) {
 	d := check.Decision{Allow: s.allow, Reason: s.reason}
-	t.log.WithLevel(levelOf(d)).Str("decision", d.Word()).Str("reason", string(s.reason)).Int("left_out", count).
+	t.aside.WithLevel(levelOf(d)).Str("decision", d.Word()).Str("reason", string(s.reason)).Int("left_out", count).
 		Msg("checks like these are too many to write each; the metrics have them all")
+}
+
+// dropped writes how many lines the log did not take in time.
+func (t *Telemetry) dropped(lines int) {
+	t.log.Warn().Int("left_out", lines).Msg("the log was too slow to take all lines")
 }
 
 // turns remembers since when addresses are there or away.
@@ -112,14 +117,14 @@ func (t *turns) keep(backends []string) {
 func (t *Telemetry) logTurned(e check.Turned) {
 	lasted := t.turns.next(address{e.Backend, e.Address}, e.There)
 	if e.There {
-		line := t.log.Info().Str("backend", e.Backend).Str("address", e.Address)
+		line := t.aside.Info().Str("backend", e.Backend).Str("address", e.Address)
 		if lasted > 0 {
 			line.Float64("away_s", lasted.Round(time.Millisecond).Seconds())
 		}
 		line.Msg("backend is there")
 		return
 	}
-	line := t.log.Warn().Str("backend", e.Backend).Str("address", e.Address)
+	line := t.aside.Warn().Str("backend", e.Backend).Str("address", e.Address)
 	if e.Err != nil {
 		line.Str("error", errorText(e.Err, maxError))
 	}

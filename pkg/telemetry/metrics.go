@@ -93,7 +93,7 @@ func newCollected() collected {
 			"Checks decided, by proxy, deciding route (none: no route did), decision (allow, deny) and reason.",
 			"proxy", "route", "decision", "reason"),
 		CheckDuration: seconds("altagate_check_duration_seconds",
-			"Time from a check's arrival to its answer, by proxy.", "proxy"),
+			"Time from a check's arrival to its decision, by proxy.", "proxy"),
 		Requests: counter("altagate_backend_requests_total",
 			"Questions put to a backend, by outcome (allow, deny, unavailable). Probes are not counted.",
 			"backend", "outcome"),

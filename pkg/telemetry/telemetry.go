@@ -23,8 +23,7 @@ import (
 // nothing.
 type Config struct {
 	// Writer gets the log, one Write for each line; nil drops it. Writes are
-	// never concurrent. One that blocks holds up the checks that log, after
-	// they were answered.
+	// never concurrent. One that blocks holds up no check.
 	Writer io.Writer
 	// Level is the least severe level that is written: "debug", "info",
 	// "warn" or "error"; empty means info.
@@ -39,7 +38,11 @@ type Config struct {
 // Telemetry is the log and the metrics of one process. It is safe for
 // concurrent use.
 type Telemetry struct {
+	// log waits for its writer; aside, for all that happens while checks are
+	// answered, does not.
 	log     zerolog.Logger
+	aside   zerolog.Logger
+	queue   *queue
 	level   *atomic.Int32
 	metrics *metrics
 	samples samples
@@ -58,7 +61,10 @@ func New(c Config) (*Telemetry, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.log = zerolog.New(zerolog.SyncWriter(w)).Hook(stamp{level})
+	w = zerolog.SyncWriter(w)
+	t.log = zerolog.New(w).Hook(stamp{level})
+	t.queue = &queue{to: w, dropped: t.dropped}
+	t.aside = zerolog.New(t.queue).Hook(stamp{level})
 	if t.metrics, err = newMetrics(c.Version, c.Commit); err != nil {
 		return nil, err
 	}
@@ -88,6 +94,10 @@ func (t *Telemetry) SetLevel(name string) error {
 // that it stops. Nothing that a viewer sent goes through it.
 func (t *Telemetry) Log() *zerolog.Logger { return &t.log }
 
+// Flush waits until the lines of everything but Log are written, a second at
+// most. It is called before the process ends.
+func (t *Telemetry) Flush() { t.queue.flush() }
+
 // Metrics answers a Prometheus scrape.
 func (t *Telemetry) Metrics() http.Handler { return t.metrics.handler() }
 
@@ -109,13 +119,14 @@ type Names struct {
 }
 
 // Record counts one decision, and logs it if it is a denial or was made by
-// default. took is the time from the check's arrival to its answer.
+// default. took is the time from the check's arrival to its decision. It never
+// waits.
 func (t *Telemetry) Record(r *check.Request, d check.Decision, took time.Duration) {
 	t.metrics.check(r, d, took)
 	t.logCheck(r, d, took)
 }
 
-// Notify counts and logs what happened beside the checks.
+// Notify counts and logs what happened beside the checks. It never waits.
 func (t *Telemetry) Notify(e check.Event) {
 	switch e := e.(type) {
 	case check.Asked:
@@ -124,7 +135,7 @@ func (t *Telemetry) Notify(e check.Event) {
 		t.metrics.turned(e)
 		t.logTurned(e)
 	case check.ShortDeadline:
-		t.log.Warn().Str("proxy", e.Proxy).Str("backend", e.Backend).
+		t.aside.Warn().Str("proxy", e.Proxy).Str("backend", e.Backend).
 			Float64("deadline_ms", milliseconds(e.Deadline)).Float64("timeout_ms", milliseconds(e.Timeout)).
 			Msg("the proxy waits for less time than the backend may take: slow answers are denied as late")
 	}
@@ -135,10 +146,10 @@ func (t *Telemetry) Notify(e check.Event) {
 func (t *Telemetry) Reloaded(err error) {
 	t.metrics.reloaded(err)
 	if err != nil {
-		t.log.Error().Str("error", errorText(err, maxMistakes)).Msg("config not reloaded: the old one stays in force")
+		t.aside.Error().Str("error", errorText(err, maxMistakes)).Msg("config not reloaded: the old one stays in force")
 		return
 	}
-	t.log.Info().Msg("config reloaded")
+	t.aside.Info().Msg("config reloaded")
 }
 
 // writer is where lines go in the format that c asks for.

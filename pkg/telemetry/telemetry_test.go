@@ -18,6 +18,7 @@ import (
 
 // written is a log that a test reads.
 type written struct {
+	tel *Telemetry
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
@@ -29,6 +30,7 @@ func (w *written) Write(p []byte) (int, error) {
 }
 
 func (w *written) String() string {
+	w.tel.Flush()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.buf.String()
@@ -56,6 +58,7 @@ func started(t testing.TB, c Config) (*Telemetry, *written) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.tel = tel
 	return tel, w
 }
 
