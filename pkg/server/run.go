@@ -14,8 +14,8 @@ import (
 // stops. It is twice the longest that a check takes.
 const drainTime = 10 * time.Second
 
-// Service answers on a listener. *http.Server is one.
-type Service interface {
+// Server answers on a listener. *http.Server is one.
+type Server interface {
 	// Serve answers until Shutdown, or until the listener fails.
 	Serve(l net.Listener) error
 	// Shutdown closes the listener, lets what was begun end, and returns when
@@ -23,12 +23,10 @@ type Service interface {
 	Shutdown(ctx context.Context) error
 }
 
-// Served is a service and where it listens.
-type Served struct {
-	// Name says which one it is in errors, "http" for example.
-	Name     string
-	Service  Service
+// Service is a server and where it listens.
+type Service struct {
 	Listener net.Listener
+	Server   Server
 	// Last services stop when the others have: health and metrics, so that it
 	// can be seen that the others are draining.
 	Last bool
@@ -50,10 +48,10 @@ type Served struct {
 //  3. The Last services in the same way: until here /readyz told what is going on.
 //
 // The steps together take 10 seconds at most; what has not ended by then is cut.
-func Run(ctx context.Context, ready *Ready, services ...Served) error {
+func Run(ctx context.Context, ready *Ready, services ...Service) error {
 	ended := make(chan error, len(services))
 	for _, s := range services {
-		go func() { ended <- stopped(s.Name, s.Service.Serve(s.Listener)) }()
+		go func() { ended <- stopped(s.Listener, s.Server.Serve(s.Listener)) }()
 	}
 	// The listeners were open before: what came since waits in their queues.
 	ready.Set(true)
@@ -81,15 +79,15 @@ func Run(ctx context.Context, ready *Ready, services ...Served) error {
 
 // stopped is the failure of a service that ends by itself. That is never
 // right, with an error or without.
-func stopped(name string, err error) error {
+func stopped(l net.Listener, err error) error {
 	if err == nil {
 		err = errors.New("it stopped by itself")
 	}
-	return fmt.Errorf("serving %s: %w", name, err)
+	return fmt.Errorf("serving on %s: %w", l.Addr(), err)
 }
 
 // drain shuts down the services that are Last, or those that are not.
-func drain(ctx context.Context, services []Served, last bool) error {
+func drain(ctx context.Context, services []Service, last bool) error {
 	errs := make([]error, len(services))
 	var all sync.WaitGroup
 	for i, s := range services {
@@ -101,17 +99,17 @@ func drain(ctx context.Context, services []Served, last bool) error {
 	return first(errs...)
 }
 
-func shutdown(ctx context.Context, s Served) error {
-	err := s.Service.Shutdown(ctx)
+func shutdown(ctx context.Context, s Service) error {
+	err := s.Server.Shutdown(ctx)
 	// If Serve never began, nobody else closes the listener.
 	s.Listener.Close() //nolint:errcheck // it is closed already as a rule
 	if err == nil {
 		return nil
 	}
-	if c, ok := s.Service.(io.Closer); ok {
+	if c, ok := s.Server.(io.Closer); ok {
 		c.Close() //nolint:errcheck // what is left is cut, and that is told
 	}
-	return fmt.Errorf("stopping %s: some checks did not end in time: %w", s.Name, err)
+	return fmt.Errorf("stopping %s: not all that was begun ended in time: %w", s.Listener.Addr(), err)
 }
 
 func first(errs ...error) error {

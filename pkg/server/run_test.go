@@ -17,9 +17,11 @@ import (
 )
 
 // closed is a listener with nobody behind it.
-type closed struct{ net.Listener }
+type closed string
 
-func (closed) Close() error { return nil }
+func (closed) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+func (closed) Close() error              { return nil }
+func (c closed) Addr() net.Addr          { return &net.UnixAddr{Name: string(c), Net: "unix"} }
 
 // scripted is a service that notes what is done to it.
 type scripted struct {
@@ -64,9 +66,9 @@ func (n *notes) add(s string) {
 	n.all = append(n.all, s)
 }
 
-func (n *notes) service(name string, drains time.Duration, last bool) (Served, *scripted) {
+func (n *notes) service(name string, drains time.Duration, last bool) (Service, *scripted) {
 	s := &scripted{name: name, note: n.add, drains: drains, fails: make(chan error, 1), done: make(chan struct{})}
-	return Served{Name: name, Service: s, Listener: closed{}, Last: last}, s
+	return Service{Listener: closed(name), Server: s, Last: last}, s
 }
 
 func TestStoppingTurnsReadinessOffThenDrainsAndHealthLast(t *testing.T) {
@@ -102,7 +104,7 @@ func TestAServiceThatFailsStopsTheOthersAndIsNamed(t *testing.T) {
 			other, _ := n.service("http", time.Second, false)
 			failing.fails <- failure
 			err := Run(t.Context(), new(Ready), one, other)
-			if err == nil || !strings.HasPrefix(err.Error(), "serving grpc: ") || failure != nil && !errors.Is(err, failure) {
+			if err == nil || !strings.HasPrefix(err.Error(), "serving on grpc: ") || failure != nil && !errors.Is(err, failure) {
 				t.Errorf("got %v", err)
 			}
 			if !slices.Contains(n.all, "http ends") {
@@ -146,7 +148,7 @@ func TestACheckThatWasBegunIsAnsweredWhileStopping(t *testing.T) {
 			close(off)
 		}
 	})
-	go func() { result <- Run(ctx, &ready, Served{Name: "http", Service: HTTP(handler, nil), Listener: l}) }()
+	go func() { result <- Run(ctx, &ready, Service{Listener: l, Server: HTTP(handler, nil)}) }()
 
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
