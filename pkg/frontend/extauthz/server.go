@@ -1,0 +1,91 @@
+// Package extauthz serves checks to Envoy's ext_authz filter over gRPC
+// (envoy.service.auth.v3.Authorization), with gRPC health and reflection. It is
+// the only package that knows Envoy's types.
+package extauthz
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/altagate/altagate/pkg/frontend"
+)
+
+// proxyName is what check.Request.Proxy, metrics and the log call Envoy here.
+const proxyName = "envoy-grpc"
+
+// minPing is how often a proxy may send HTTP/2 pings. grpc-go's own bound of
+// five minutes would cut off an Envoy with an ordinary connection_keepalive.
+const minPing = time.Second
+
+// maxMessage is the most bytes of one check. Envoy can be told to take 8 MiB of
+// headers, and repeats some of them in fields of their own; a check that is too
+// big is a gRPC error, so no viewer's headers may make one.
+const maxMessage = 32 << 20
+
+// Server answers checks over gRPC. Make it with New; all methods are safe for
+// concurrent use.
+type Server struct {
+	grpc   *grpc.Server
+	health *healthServer
+}
+
+// New makes a server that is not ready yet: its health is NOT_SERVING, though
+// it answers checks.
+func New(c frontend.Config) *Server {
+	s := &Server{
+		grpc: grpc.NewServer(
+			grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
+			grpc.MaxRecvMsgSize(maxMessage),
+			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+				MinTime:             minPing,
+				PermitWithoutStream: true,
+			}),
+		),
+		health: newHealthServer(),
+	}
+	s.grpc.RegisterService(authorization(), &answerer{config: c})
+	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
+	reflection.Register(s.grpc)
+	return s
+}
+
+// Serve answers checks on l, and closes it at the end. It returns nil after
+// Shutdown. Several listeners may be served at once.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.grpc.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("serving checks over gRPC: %w", err)
+	}
+	return nil
+}
+
+// SetReady says whether health is SERVING. After Shutdown it has no effect.
+func (s *Server) SetReady(ready bool) { s.health.setReady(ready) }
+
+// Shutdown makes health NOT_SERVING, stops accepting, and waits for the checks
+// under way. When ctx ends first it breaks them off and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.health.shutDown()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		s.grpc.GracefulStop()
+	}()
+	select {
+	case <-drained:
+		return nil
+	case <-ctx.Done():
+		s.grpc.Stop()
+		<-drained
+		return fmt.Errorf("waiting for checks over gRPC: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,68 @@
+package extauthz
+
+import (
+	"context"
+	"net"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/peer"
+
+	"github.com/altagate/altagate/pkg/frontend"
+)
+
+// authorization describes envoy.service.auth.v3.Authorization as the generated
+// code does, with one difference: a message that cannot be read, because a
+// string in it is not UTF-8 or it is no protobuf, gets an answer too. The
+// generated code makes that a gRPC error, which Envoy treats as its failure
+// mode says: a viewer who provoked it could be let in.
+func authorization() *grpc.ServiceDesc {
+	return &grpc.ServiceDesc{
+		ServiceName: authv3.Authorization_ServiceDesc.ServiceName,
+		HandlerType: (*any)(nil),
+		Methods:     []grpc.MethodDesc{{MethodName: "Check", Handler: handleCheck}},
+		Metadata:    authv3.Authorization_ServiceDesc.Metadata,
+	}
+}
+
+// answerer answers checks.
+type answerer struct{ config frontend.Config }
+
+// message is one check as it arrived.
+type message struct {
+	// request is nil if the message could not be read.
+	request *authv3.CheckRequest
+}
+
+// handleCheck answers one check. Its only error is that of a call that broke
+// off before there was a message: nobody waits for an answer to it.
+func handleCheck(srv any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+	var m message
+	if err := decode(&m); err != nil {
+		return nil, err
+	}
+	var caller net.Addr
+	if p, ok := peer.FromContext(ctx); ok {
+		caller = p.Addr
+	}
+	a := srv.(*answerer) //nolint:forcetypeassert // New registers nothing else.
+	return answer(a.config.Check(ctx, caller, read(ctx, m.request))), nil
+}
+
+// codec is gRPC's protobuf codec, except that it never fails to read a check.
+type codec struct{ encoding.CodecV2 }
+
+// Unmarshal reads a message into v.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	m, ok := v.(*message)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, v)
+	}
+	request := new(authv3.CheckRequest)
+	if c.CodecV2.Unmarshal(data, request) == nil {
+		m.request = request
+	}
+	return nil
+}
