@@ -1,0 +1,204 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"github.com/altagate/altagate/pkg/check"
+)
+
+// answer is what putting a question to one backend gave, before anybody waited
+// for a probe.
+type answer struct {
+	outcome check.Outcome
+	// due is set if the outcome depends on what the probe finds.
+	due bool
+	// asked is set if the question went to an address, or waited for one, and
+	// was not called off.
+	asked bool
+}
+
+// Ask puts one question to the backend. It returns with the reply, or, if there
+// was none, when the probe has found whether the backend is away, or when ctx
+// ends. The question itself takes no longer than Timeout; the finding can take a
+// second or two more, so a caller that wants it gives ctx that time.
+//
+// A question that ctx's cancellation calls off is no failure of the backend:
+// nothing is probed for it and no event reported.
+func (b *Backend) Ask(ctx context.Context, r *check.Request, session string) check.Outcome {
+	return b.settle(ctx, b.put(ctx, r, session))
+}
+
+// Ask puts a check to all backends of a route at once. The first allow decides,
+// and the other questions are called off. Without one, any backend without a
+// reply makes the outcome unavailable, and absent only if all are away; a hung
+// one holds nobody longer than its Timeout if another has replied. Otherwise it
+// is a denial. Without backends the outcome is the zero value.
+func Ask(ctx context.Context, backends []*Backend, r *check.Request, session string) check.Outcome {
+	if len(backends) == 1 {
+		return backends[0].Ask(ctx, r, session)
+	}
+	asking, callOff := context.WithCancel(ctx)
+	defer callOff()
+	answers := make(chan failure, len(backends))
+	for _, b := range backends {
+		go func() { answers <- failure{b, b.put(asking, r, session)} }()
+	}
+	var denied check.Outcome
+	var failed []failure
+	for range backends {
+		a := <-answers
+		switch a.outcome.Verdict {
+		case check.Allowed:
+			return a.outcome
+		case check.Denied:
+			denied = a.outcome
+		default:
+			failed = append(failed, a)
+		}
+	}
+	if len(failed) == 0 {
+		return denied
+	}
+	return together(ctx, failed, len(failed) == len(backends))
+}
+
+// failure is a backend with an answer of it that is no reply.
+type failure struct {
+	*Backend
+	answer
+}
+
+// together makes one outcome of failures, and waits for the findings about them
+// only if no backend has replied: all must be away for the outcome to be absent,
+// so one that has replied, or is found there, is enough to know.
+func together(ctx context.Context, failed []failure, all bool) check.Outcome {
+	for _, f := range failed {
+		if f.outcome.Overload {
+			return f.outcome
+		}
+	}
+	last := failed[len(failed)-1].outcome
+	last.Absent = all
+	if !all {
+		return last
+	}
+	for _, f := range failed {
+		if o := f.settle(ctx, f.answer); o.Overload || !o.Absent {
+			return o
+		}
+	}
+	return last
+}
+
+// put puts one question to the backend, within its timeout.
+func (b *Backend) put(ctx context.Context, r *check.Request, session string) answer {
+	start := time.Now()
+	var a answer
+	if err := sendable(r, session); err != nil {
+		a.outcome.Err = err
+	} else {
+		limited, cancel := context.WithTimeout(ctx, b.config.Timeout)
+		a = b.walk(limited, r, session)
+		cancel()
+	}
+	a.outcome.Backend, a.outcome.Session = b.config.Name, session
+	if a.outcome.Verdict == check.Unavailable && errors.Is(ctx.Err(), context.Canceled) {
+		a.due, a.asked = false, false
+	}
+	if a.asked {
+		b.notify(check.Asked{Backend: b.config.Name, Verdict: a.outcome.Verdict, Took: time.Since(start)})
+	}
+	return a
+}
+
+// settle completes an answer by what the probe finds, where that matters.
+func (b *Backend) settle(ctx context.Context, a answer) check.Outcome {
+	if !a.due {
+		return a.outcome
+	}
+	f := b.pool.verdict(ctx)
+	a.outcome.Absent = f.absent
+	if f.own != nil {
+		a.outcome.Overload = true
+		a.outcome.Err = fmt.Errorf("%w; probing found nothing out: %w", a.outcome.Err, f.own)
+	}
+	return a.outcome
+}
+
+// walk takes a question to the first address that is there, and on to the next
+// as long as nothing was sent: one-time tokens are not sent twice on purpose.
+// Each address that fails is probed.
+func (b *Backend) walk(ctx context.Context, r *check.Request, session string) answer {
+	tried := map[*address]bool{}
+	var last error
+	for {
+		a, err := b.pool.enter(ctx, tried)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return answer{outcome: check.Outcome{Err: err}, due: true, asked: true}
+		case err != nil && len(tried) == 0:
+			return answer{outcome: check.Outcome{Err: err, Absent: true}}
+		case err != nil:
+			return answer{outcome: check.Outcome{Err: last}, due: true, asked: true}
+		}
+		tried[a] = true
+		rep, sent, err := b.try(ctx, a, r, session)
+		b.pool.leave(a)
+		if err == nil {
+			return b.replied(a, rep)
+		}
+		last = fmt.Errorf("asking %s: %w", a.name, err)
+		if isOwn(err) {
+			return answer{outcome: check.Outcome{Overload: true, Err: last}, asked: true}
+		}
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return answer{outcome: check.Outcome{Err: last}}
+		}
+		b.pool.look(a)
+		if sent || ctx.Err() != nil {
+			return answer{outcome: check.Outcome{Err: last}, due: true, asked: true}
+		}
+	}
+}
+
+// replied makes the answer of a complete reply. One that counts as none is a
+// failure like any other.
+func (b *Backend) replied(a *address, rep reply) answer {
+	o := rep.outcome(b.config.UnavailableStatuses)
+	if o.Verdict != check.Unavailable {
+		return answer{outcome: o, asked: true}
+	}
+	o.Err = fmt.Errorf("asking %s: %w", a.name, o.Err)
+	b.pool.look(a)
+	return answer{outcome: o, due: true, asked: true}
+}
+
+// try asks one address. If there is no complete reply, sent tells whether any of
+// the question may have left. A question that is slow has the address probed.
+func (b *Backend) try(ctx context.Context, a *address, r *check.Request, session string) (rep reply, sent bool, err error) {
+	slow := time.AfterFunc(b.config.Timeout/2, func() { b.pool.look(a) })
+	defer slow.Stop()
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	resp, err := b.send(a.question(ctx, r, session))
+	if err == nil {
+		rep, err = readReply(resp, io.Discard)
+	}
+	if err == nil {
+		return rep, true, nil
+	}
+	// Before there is a connection, TLS included, nothing can have been sent.
+	sent = connected.Load()
+	if sent {
+		err = withoutBytes(err)
+	}
+	return reply{}, sent, err
+}

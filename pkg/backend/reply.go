@@ -1,0 +1,70 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/altagate/altagate/pkg/check"
+)
+
+const (
+	// maxBody is how much of a reply's body is read, in bytes. Of a longer one
+	// the status counts all the same, and its connection is not kept.
+	maxBody = 64 << 10
+	// maxName bounds X-UserId and X-Session-Name, in bytes.
+	maxName = 256
+)
+
+// reply is a complete reply of a backend.
+type reply struct {
+	status int
+	header http.Header
+}
+
+// readReply reads the rest of a reply, up to maxBody, into body. A reply that
+// breaks off before that is none, whatever its status: a backend that dies in
+// the middle of a script has not decided.
+func readReply(resp *http.Response, body io.Writer) (reply, error) {
+	defer resp.Body.Close()
+	if resp.StatusCode < 200 || resp.StatusCode > 599 {
+		return reply{}, fmt.Errorf("reply has status %d, which ends no HTTP exchange", resp.StatusCode)
+	}
+	if _, err := io.CopyN(body, resp.Body, maxBody); err != nil && !errors.Is(err, io.EOF) {
+		return reply{}, fmt.Errorf("reading the reply's body: %w", err)
+	}
+	return reply{status: resp.StatusCode, header: resp.Header}, nil
+}
+
+// outcome is what a complete reply means (Alta: status 200 allows, any other
+// reply denies), save for the statuses that the operator counts as none.
+func (rep reply) outcome(unavailable []int) check.Outcome {
+	o := check.Outcome{Verdict: check.Denied, Status: rep.status}
+	switch {
+	case slices.Contains(unavailable, rep.status):
+		o.Verdict = check.Unavailable
+		o.Err = fmt.Errorf("reply has status %d, which counts as unavailable", rep.status)
+		return o
+	case rep.status == http.StatusOK:
+		o.Verdict = check.Allowed
+	}
+	o.User = plainText(rep.header.Get("X-UserId"))
+	o.SessionName = plainText(rep.header.Get("X-Session-Name"))
+	return o
+}
+
+// plainText is s if it is short and printable ASCII, else empty: it ends in
+// logs and in headers for a proxy.
+func plainText(s string) string {
+	if len(s) > maxName {
+		return ""
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return ""
+		}
+	}
+	return s
+}
