@@ -273,32 +273,3 @@ func TestServeAfterShutdownIsNoError(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 }
-
-// FuzzCheckRequest sends any bytes as a message: the answer is definite, is an
-// allow only when the checker was asked, and every check is recorded once.
-func FuzzCheckRequest(f *testing.F) {
-	for _, in := range []*authv3.CheckRequest{{}, envoyCheck(), raw(envoyCheck())} {
-		b, err := proto.Marshal(in)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	f.Add([]byte("\xff"))
-	d := &desk{decision: check.Decision{Allow: true, Reason: check.Backend}}
-	_, conn := start(f, d.config())
-	f.Fuzz(func(t *testing.T, message []byte) {
-		d.asked, d.recorded = nil, nil
-		out := askBytes(t, conn, message)
-		if len(d.recorded) != 1 {
-			t.Errorf("recorded %d times", len(d.recorded))
-		}
-		if len(d.asked) == 0 {
-			mustDeny(t, out)
-			return
-		}
-		if out.GetOkResponse() == nil || out.GetStatus() == nil {
-			t.Errorf("asked, but got %v", out)
-		}
-	})
-}
