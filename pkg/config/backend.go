@@ -1,0 +1,127 @@
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"slices"
+)
+
+const exampleBackend = "{url: http://10.0.0.5/auth}"
+
+func readBackends(v value) []Backend {
+	entries := v.entries(exampleBackends)
+	if v.isMapping() && len(entries) == 0 {
+		v.wrong("names no backend: write %s", exampleBackends)
+	}
+	backends := make([]Backend, 0, len(entries))
+	for _, e := range entries {
+		if !isName(e.name) {
+			e.key.wrong("%s is no name: %s", quote(e.name), nameRule)
+		}
+		backends = append(backends, readBackend(e.name, e.value))
+	}
+	return backends
+}
+
+func readBackend(name string, v value) Backend {
+	b := Backend{Name: name, Timeout: DefaultTimeout}
+	keys := v.section(exampleBackend, "url", "urls", "timeout", "headers", "host", "ca_file", "server_name",
+		"unavailable_statuses", "probe")
+	b.URLs = readURLs(v, keys)
+	if probe, ok := readURL(keys["probe"]); ok {
+		b.Probe = probe
+	}
+	if timeout, ok := keys["timeout"].duration(MaxTimeout); ok {
+		b.Timeout = timeout
+	}
+	b.Headers = readHeaders(keys["headers"])
+	if _, basic := b.Headers["Authorization"]; basic && slices.ContainsFunc(b.URLs, hasUser) {
+		keys["headers"].wrong("Authorization is here and a user is in the URL, which makes the same header: keep one")
+	}
+	b.Host = readHost(keys["host"])
+	b.CAFile, b.ServerName = readTLS(keys, b)
+	b.UnavailableStatuses = readStatuses(keys["unavailable_statuses"])
+	return b
+}
+
+func hasUser(u *url.URL) bool { return u.User != nil }
+
+func isHTTPS(u *url.URL) bool { return u != nil && u.Scheme == "https" }
+
+// readURLs reads url or urls, whichever there is.
+func readURLs(v value, keys map[string]value) []*url.URL {
+	one, several := keys["url"], keys["urls"]
+	if one.present() && several.present() {
+		several.wrong("url and urls are both here: keep one of them")
+	}
+	if !several.present() {
+		v.need(keys, "url", "has no address: write url: http://10.0.0.5/auth")
+		if u, ok := readURL(one); ok {
+			return []*url.URL{u}
+		}
+		return nil
+	}
+	var urls []*url.URL
+	lines := map[string]int{}
+	for _, item := range several.list("urls: [http://10.0.0.5/auth, http://10.0.0.6/auth]") {
+		u, ok := readURL(item)
+		if !ok {
+			continue
+		}
+		if line, twice := lines[u.String()]; twice {
+			item.wrong("is in the list twice, first at line %d", line)
+			continue
+		}
+		lines[u.String()] = item.node.Line
+		urls = append(urls, u)
+	}
+	return urls
+}
+
+func readHost(v value) string {
+	host, ok := v.text()
+	if !ok {
+		return ""
+	}
+	if err := checkHost(host); err != nil {
+		v.wrong("%v: write a host with an optional port, as in portal.example.com", err)
+		return ""
+	}
+	return host
+}
+
+// readTLS reads the keys that have a meaning for https only.
+func readTLS(keys map[string]value, b Backend) (caFile, serverName string) {
+	useless := len(b.URLs) > 0 && !slices.ContainsFunc(b.URLs, isHTTPS) && !isHTTPS(b.Probe)
+	for _, name := range []string{"ca_file", "server_name"} {
+		if keys[name].present() && useless {
+			keys[name].wrong("is for https, and no URL of this backend begins with https://")
+		}
+	}
+	caFile, ok := keys["ca_file"].text()
+	if ok && caFile == "" {
+		keys["ca_file"].wrong("is empty: write the path of a PEM file, or leave the key out for the system's CAs")
+	}
+	serverName, ok = keys["server_name"].text()
+	if _, err := netip.ParseAddr(serverName); ok && err != nil && !isHostName(serverName) {
+		keys["server_name"].wrong("%s is not a name that a certificate has: write it without scheme and port", quote(serverName))
+	}
+	return caFile, serverName
+}
+
+func readStatuses(v value) []int {
+	var statuses []int
+	for _, item := range v.list("unavailable_statuses: [502, 503, 504]") {
+		status, ok := item.number()
+		switch {
+		case !ok:
+		case status < 100 || status > 599:
+			item.wrong("%d is no HTTP status: write one from 100 to 599", status)
+		case status == 200:
+			item.wrong("200 is the one status that allows: leave it out")
+		default:
+			statuses = append(statuses, status)
+		}
+	}
+	return statuses
+}

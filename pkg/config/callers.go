@@ -1,0 +1,54 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+func readCallers(v value) []netip.Prefix {
+	var callers []netip.Prefix
+	for _, item := range v.list("callers: [10.0.0.0/8]") {
+		text, ok := item.text()
+		if !ok {
+			continue
+		}
+		prefix, err := ParseCaller(text)
+		if err != nil {
+			item.wrong("%v", err)
+			continue
+		}
+		callers = append(callers, prefix)
+	}
+	return callers
+}
+
+// ParseCaller reads one address, or one network as a CIDR, whose peers may
+// ask. A network with bits set after its prefix is refused, for it is not
+// clear how much was meant.
+func ParseCaller(text string) (netip.Prefix, error) {
+	if !strings.Contains(text, "/") {
+		addr, err := netip.ParseAddr(text)
+		if err != nil || addr.Zone() != "" {
+			return netip.Prefix{}, notCaller(text)
+		}
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, notCaller(text)
+	}
+	if prefix.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("%s is a network of IPv4-mapped addresses: write the IPv4 network", quote(text))
+	}
+	if masked := prefix.Masked(); masked != prefix {
+		return netip.Prefix{}, fmt.Errorf("%s is an address within a network: write %s for the network, %s for the address",
+			quote(text), masked, prefix.Addr())
+	}
+	return prefix, nil
+}
+
+func notCaller(text string) error {
+	return fmt.Errorf("%s is neither an address nor a CIDR: write 10.0.0.5, 10.0.0.0/8 or fd00::/8", quote(text))
+}

@@ -1,0 +1,144 @@
+// Package config reads altagate's YAML file into plain values, and says of
+// every mistake in it where it is and what would be right. Nothing here opens
+// a socket or asks a backend: a Config that was read is a Config that can be
+// put in force, save for files that it names.
+package config
+
+import (
+	"net/netip"
+	"net/url"
+	"time"
+)
+
+// The defaults of the keys that have one.
+const (
+	DefaultHTTP       = "127.0.0.1:9180"
+	DefaultGRPC       = "127.0.0.1:9181"
+	DefaultAdmin      = "127.0.0.1:9182"
+	DefaultLogLevel   = "info"
+	DefaultLogFormat  = "json"
+	DefaultTimeout    = 2 * time.Second
+	DefaultDenyStatus = 403
+)
+
+// The bounds on what is read.
+const (
+	// MaxSize is the longest file in bytes: 1 MiB, as for a Kubernetes ConfigMap.
+	MaxSize = 1 << 20
+	// MaxTimeout is the longest timeout of a backend.
+	MaxTimeout = 60 * time.Second
+	// maxValues bounds the values read, each counted where it stands and in
+	// what it stands in, for aliases can repeat a short text without end.
+	maxValues = 500_000
+	// maxMatches bounds the pairs of host and path of all routes together.
+	maxMatches = 100_000
+)
+
+// Config is a whole config, defaults filled in. It is not changed after it was
+// made, and so is safe for concurrent use.
+type Config struct {
+	Listen Listen
+	// Callers may ask: the peers of the http and grpc listeners. Empty means
+	// loopback and Unix sockets only. The prefixes are masked, and none is
+	// IPv4-mapped.
+	Callers []netip.Prefix
+	Log     Log
+	// Backends are in the order of the file, with different names; at least
+	// one.
+	Backends []Backend
+	// Routes are in the order of the file, which means nothing: no two routes
+	// take the same host and path. At least one.
+	Routes []Route
+}
+
+// Listen holds the listeners' addresses: "host:port", "unix:/path" or, for a
+// Linux abstract socket, "unix:@name". "" turns a listener off.
+type Listen struct {
+	// HTTP takes checks over HTTP. Default 127.0.0.1:9180.
+	HTTP string
+	// GRPC takes checks of Envoy over gRPC. Default 127.0.0.1:9181.
+	GRPC string
+	// Admin serves metrics and health. Default 127.0.0.1:9182.
+	Admin string
+}
+
+// Log says what is logged and how.
+type Log struct {
+	// Level is "debug", "info", "warn" or "error". Default "info".
+	Level string
+	// Format is "json" or "console". Default "json".
+	Format string
+}
+
+// Backend is one of the operator's services that know who may watch.
+type Backend struct {
+	// Name is how routes, metrics and the log call it.
+	Name string
+	// URLs are the addresses of this one service, at least one, all http or
+	// https with a host and no fragment. User and password in one are for
+	// Basic auth, and must never be printed.
+	URLs []*url.URL
+	// Probe is asked, without any viewer's input, to learn whether the backend
+	// is there; nil means that the URLs are.
+	Probe *url.URL
+	// Timeout is that of the whole question, all URLs together. More than 0
+	// and at most MaxTimeout; default 2s.
+	Timeout time.Duration
+	// Headers are sent with each question, beside what altagate sets itself:
+	// canonical name to value; nil if there are none. The values may be
+	// secrets and must never be printed.
+	Headers map[string]string
+	// Host is sent as the Host header; "" means the host of the URL.
+	Host string
+	// CAFile is a PEM file with the only CAs trusted for https; "" means the
+	// system's. A relative path begins at the working directory.
+	CAFile string
+	// ServerName is the name that the https certificate must have, and the
+	// SNI; "" means the host of the URL.
+	ServerName string
+	// UnavailableStatuses are the reply statuses that count as no answer, 100
+	// to 599 without 200; nil if there are none.
+	UnavailableStatuses []int
+}
+
+// Route says which requests go to which backends, and what is decided when
+// they are away.
+type Route struct {
+	// Name is how a proxy, metrics and the log call it.
+	Name string
+	// Hosts are those of match: lower-case, without a final dot, with a port
+	// only where it is not 80 or 443. One without a port matches on every
+	// port. nil means every host.
+	Hosts []string
+	// Paths are those of match: they begin with "/", are in the normal form of
+	// package target, and take whole segments: "/live" takes "/live" and all
+	// below it, "/live/" only what is below. nil means every path.
+	Paths []string
+	// Backends are names in Config.Backends, different, at least one. They are
+	// asked in parallel.
+	Backends []string
+	// OnUnavailable is what is decided while all the backends are away.
+	// Default Deny (Alta's own is allow).
+	OnUnavailable Action
+	// DenyStatus is the HTTP status of a denial, 400 to 499, where the proxy
+	// can show it. Default 403.
+	DenyStatus int
+}
+
+// Action is what is decided while the backend is away. What is not Allow
+// denies, the zero value too.
+type Action string
+
+// The values of on_unavailable.
+const (
+	Deny  Action = "deny"
+	Allow Action = "allow"
+)
+
+// DefaultListen gives the listeners of a config that says nothing of them, all
+// on loopback.
+func DefaultListen() Listen {
+	return Listen{HTTP: DefaultHTTP, GRPC: DefaultGRPC, Admin: DefaultAdmin}
+}
+
+func defaultLog() Log { return Log{Level: DefaultLogLevel, Format: DefaultLogFormat} }

@@ -1,0 +1,98 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Mistake is one thing wrong in a config file. It holds no password, no query
+// and no header value.
+type Mistake struct {
+	// Line and Column are where it is, from 1; a column counts characters.
+	Line, Column int
+	// Key is the way to the value, such as "routes[0].match.paths[1]"; "" for
+	// the file as a whole.
+	Key string
+	// Text says what is wrong and what would be right, in lower case and
+	// without a final dot.
+	Text string
+}
+
+// String is the mistake as "line:column: key: text".
+func (m Mistake) String() string {
+	if m.Key == "" {
+		return fmt.Sprintf("%d:%d: %s", m.Line, m.Column, m.Text)
+	}
+	return fmt.Sprintf("%d:%d: %s: %s", m.Line, m.Column, m.Key, m.Text)
+}
+
+// Mistakes is the error of a file that was read and is wrong: all mistakes in
+// the order of the file, at least one. Get at it with errors.As.
+type Mistakes []Mistake //nolint:errname // several mistakes are one error
+
+// Error gives one mistake per line.
+func (m Mistakes) Error() string {
+	lines := make([]string, len(m))
+	for i, one := range m {
+		lines[i] = one.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (m Mistakes) sort() {
+	slices.SortStableFunc(m, func(a, b Mistake) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+}
+
+// quote shows what the user wrote, unless it may hold a password or a token:
+// a URL can end up under any key.
+func quote(s string) string {
+	if len(s) > 60 || strings.ContainsAny(s, "@?&=") || strings.Contains(s, "://") {
+		return "this value"
+	}
+	return strconv.Quote(s)
+}
+
+// near is ", did you mean …?" if one of the words is close to what was
+// written, else "".
+func near(s string, words []string) string {
+	best, least := "", len(s)/3+1
+	for _, word := range words {
+		if d := distance(strings.ToLower(s), word); d <= least && (best == "" || d < least) {
+			best, least = word, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// distance is the number of bytes to insert, remove or change that make b of
+// a; what is too long to be a slip of the hand is as far away as it is long.
+func distance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return max(len(a), len(b))
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,213 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the .want files anew")
+
+// samples gives the files of a directory of testdata, by name without .yaml.
+func samples(t testing.TB, dir string) map[string][]byte {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", dir, "*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no samples in %s (%v)", dir, err)
+	}
+	all := map[string][]byte{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[strings.TrimSuffix(filepath.Base(file), ".yaml")] = data
+	}
+	return all
+}
+
+func TestEachMistakeIsReportedWhereItIs(t *testing.T) {
+	for name, data := range samples(t, "bad") {
+		t.Run(name, func(t *testing.T) {
+			c, err := Parse(data)
+			var mistakes Mistakes
+			if c != nil || !errors.As(err, &mistakes) {
+				t.Fatalf("got %v, %v; want mistakes alone", c, err)
+			}
+			if strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "cret@") {
+				t.Errorf("a secret is shown: %v", err)
+			}
+			file := filepath.Join("testdata", "bad", name+".want")
+			got := err.Error() + "\n"
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestGoodFilesAreRead(t *testing.T) {
+	for name, data := range samples(t, "good") {
+		if _, err := Parse(data); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// show makes the parts of a config comparable that go-cmp cannot look into.
+func show(c *Config) map[string]any {
+	backends := make([]string, 0, len(c.Backends))
+	for _, b := range c.Backends {
+		backends = append(backends, fmt.Sprintf("%s %v probe=%v %v %v host=%q ca=%q name=%q %v",
+			b.Name, b.URLs, b.Probe, b.Timeout, b.Headers, b.Host, b.CAFile, b.ServerName, b.UnavailableStatuses))
+	}
+	return map[string]any{"listen": c.Listen, "callers": fmt.Sprint(c.Callers), "log": c.Log, "backends": backends, "routes": c.Routes}
+}
+
+func TestWhatIsNotWrittenHasItsDefault(t *testing.T) {
+	c, err := Parse(samples(t, "good")["least"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"listen":   Listen{HTTP: "127.0.0.1:9180", GRPC: "127.0.0.1:9181", Admin: "127.0.0.1:9182"},
+		"callers":  "[]",
+		"log":      Log{Level: "info", Format: "json"},
+		"backends": []string{`portal [http://10.0.0.5] probe=<nil> 2s map[] host="" ca="" name="" []`},
+		"routes":   []Route{{Name: "all", Backends: []string{"portal"}, OnUnavailable: Deny, DenyStatus: 403}},
+	}
+	if diff := cmp.Diff(want, show(c)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestEveryKeyIsRead(t *testing.T) {
+	c, err := Parse(samples(t, "good")["everything"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"listen":  Listen{HTTP: "unix:/run/altagate.sock", GRPC: "unix:@altagate"},
+		"callers": "[10.0.0.0/8 fd00::/8 192.0.2.7/32 192.0.2.8/32]",
+		"log":     Log{Level: "debug", Format: "console"},
+		"backends": []string{
+			"portal [https://user:s3cret@portal.example.com/auth?key=1 http://[2001:db8::1]:6000/auth] " +
+				"probe=https://portal.example.com/health 1m0s map[X-Api-Key:0123 X-Empty: X-Name:канал] " +
+				`host="Portal.example.com:8443" ca="ca.pem" name="portal" [502 503]`,
+			`second [http://backend_2:6000] probe=<nil> 2s map[] host="" ca="" name="" []`,
+		},
+		"routes": []Route{
+			{
+				Name: "live-1_a", Hosts: []string{"tv.example.com", "tv.example.com:8080", "[2001:db8::1]"},
+				Paths: []string{"/live/", "/live"}, Backends: []string{"second", "portal"}, OnUnavailable: Allow, DenyStatus: 451,
+			},
+			{Name: "2", Paths: []string{"/live/"}, Backends: []string{"second"}, OnUnavailable: Deny, DenyStatus: 403},
+			{Name: "rest", Backends: []string{"portal"}, OnUnavailable: Deny, DenyStatus: 403},
+		},
+	}
+	if diff := cmp.Diff(want, show(c)); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestAnAliasIsTheValueOfItsAnchor(t *testing.T) {
+	c, err := Parse(samples(t, "good")["anchors"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := c.Backends[1]; b.Name != "copy" || b.Timeout != 500*time.Millisecond || b.URLs[0].String() != "http://10.0.0.5/auth" {
+		t.Errorf("got %+v", b)
+	}
+	if diff := cmp.Diff(c.Routes[0].Backends, c.Routes[1].Backends); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAllMistakesAreReportedAtOnceInTheOrderOfTheFile(t *testing.T) {
+	_, err := Parse([]byte("routes:\n  - {name: Live, deny_status: 200, backends: [none]}\n" +
+		"backends: {portal: {timeout: 2, url: 10.0.0.5}}\nlog: {level: loud}\n"))
+	var mistakes Mistakes
+	errors.As(err, &mistakes)
+	var got []string
+	for _, m := range mistakes {
+		got = append(got, fmt.Sprintf("%d:%d %s", m.Line, m.Column, m.Key))
+	}
+	want := []string{
+		"2:12 routes[0].name", "2:31 routes[0].deny_status", "2:47 routes[0].backends[0]",
+		"3:30 backends.portal.timeout", "3:38 backends.portal.url", "4:14 log.level",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestAnAliasBombIsRefusedAndDoesNotGoOff(t *testing.T) {
+	bomb := "backends:\n  a: {url: http://b}\nroutes:\n" +
+		"  - &r {name: a, match: {hosts: &h [" + strings.Repeat("tv, ", 3000) + "tv], paths: [/]}, backends: [a]}\n" +
+		strings.Repeat("  - *r\n", 3000)
+	if _, err := Parse([]byte(bomb)); err == nil || !strings.Contains(err.Error(), "too many values") {
+		t.Errorf("got %.300v", err)
+	}
+	headers := "backends:\n  a: &a {url: http://b, headers: {" + strings.Repeat("'?': 1, ", 10_000) + "}}\n"
+	for i := range 10_000 {
+		headers += fmt.Sprintf("  b%d: *a\n", i)
+	}
+	if _, err := Parse([]byte(headers)); err == nil || !strings.Contains(err.Error(), "too many values") {
+		t.Errorf("got %.300v", err)
+	}
+	wide := "backends: {a: {url: http://b}}\nroutes:\n  - name: a\n    backends: [a]\n    match:\n      hosts: ["
+	paths := "]\n      paths: ["
+	for i := range 1000 {
+		wide += fmt.Sprintf("h%d, ", i)
+		paths += fmt.Sprintf("/p%d, ", i)
+	}
+	if _, err := Parse([]byte(wide + paths + "]\n")); err == nil || !strings.Contains(err.Error(), "pairs of host and path") {
+		t.Errorf("got %.300v", err)
+	}
+}
+
+func TestAFileThatIsTooLongIsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "long.yaml")
+	if err := os.WriteFile(file, bytes.Repeat([]byte("# long\n"), MaxSize/7+10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(file)
+	if err == nil || err.Error() != "1:1: the file is longer than 1 MiB" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLoadTellsAMissingFileFromAWrongOne(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
+	var mistakes Mistakes
+	if !errors.Is(err, fs.ErrNotExist) || errors.As(err, &mistakes) {
+		t.Errorf("missing: got %v", err)
+	}
+	_, err = Load(filepath.Join("testdata", "bad", "timeout-zero.yaml"))
+	if !errors.As(err, &mistakes) || len(mistakes) != 1 {
+		t.Errorf("wrong: got %v", err)
+	}
+	c, err := Load(filepath.Join("testdata", "good", "listen-with-callers.yaml"))
+	if err != nil || len(c.Callers) != 1 || c.Callers[0] != netip.MustParsePrefix("0.0.0.0/0") {
+		t.Errorf("good: got %v, %v", c, err)
+	}
+}

@@ -1,0 +1,194 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v4"
+)
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("config.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// asJSON is the file as an editor's schema checker sees it.
+func asJSON(t *testing.T, data []byte) any {
+	t.Helper()
+	var decoded any
+	if err := yaml.Unmarshal(data, &decoded); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(decoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// everyKeyOf is the example with its optional keys put in.
+func everyKeyOf(data []byte) []byte {
+	return regexp.MustCompile(`(?m)^( *)#([A-Za-z][A-Za-z_-]*:)`).ReplaceAll(data, []byte("$1$2"))
+}
+
+func TestTheExampleIsAGoodConfigAndItsOptionalKeysToo(t *testing.T) {
+	c, err := Parse(Example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := DefaultListen()
+	if c.Listen != d || c.Log != defaultLog() || c.Backends[0].Timeout != DefaultTimeout || c.Routes[0].OnUnavailable != Deny {
+		t.Errorf("the example is not the defaults: %+v", c)
+	}
+	full, err := Parse(everyKeyOf(Example()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if full.Listen != d || full.Log != defaultLog() || full.Backends[0].Timeout != DefaultTimeout || full.Routes[0].DenyStatus != DefaultDenyStatus {
+		t.Errorf("what the example shows as defaults are none: %+v", full)
+	}
+	if names := zeroFields(reflect.ValueOf(*full)); len(names) > 0 {
+		t.Errorf("the example sets no %v", names)
+	}
+}
+
+// zeroFields names the fields that no element of the config sets. A backend
+// has url or urls, so a field is set if any element sets it.
+func zeroFields(v reflect.Value) []string {
+	var names []string
+	for i := range v.NumField() {
+		field, name := v.Field(i), v.Type().Field(i).Name
+		switch {
+		case field.Kind() == reflect.Struct:
+			names = append(names, zeroFields(field)...)
+		case field.Kind() == reflect.Slice && slices.Contains([]string{"Backends", "Routes"}, name) && field.Type().Elem().Kind() == reflect.Struct:
+			names = append(names, zeroInAll(field)...)
+		case field.IsZero():
+			names = append(names, v.Type().Name()+"."+name)
+		}
+	}
+	return names
+}
+
+func zeroInAll(list reflect.Value) []string {
+	var common []string
+	for i := range list.Len() {
+		zero := zeroFields(list.Index(i))
+		if i == 0 {
+			common = zero
+			continue
+		}
+		common = slices.DeleteFunc(common, func(name string) bool { return !slices.Contains(zero, name) })
+	}
+	return common
+}
+
+func TestTheSchemaTakesEveryGoodConfig(t *testing.T) {
+	s := compileSchema(t)
+	all := samples(t, "good")
+	all["example"], all["example with every key"] = Example(), everyKeyOf(Example())
+	for name, data := range all {
+		if err := s.Validate(asJSON(t, data)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTheSchemaRefusesWhatOneKeyShowsToBeWrong(t *testing.T) {
+	s := compileSchema(t)
+	bad := samples(t, "bad")
+	for _, name := range []string{
+		"not-a-mapping", "unknown-key", "unknown-key-of-a-backend", "no-backends", "no-routes", "empty-backends", "empty-routes",
+		"backends-as-list", "routes-as-mapping", "listen-port-alone", "listen-without-port", "listen-relative-socket", "callers-one",
+		"callers-empty", "callers-number", "log-level", "log-format", "backend-name", "backend-as-text", "no-url", "url-and-urls",
+		"urls-twice", "urls-empty", "url-without-scheme", "url-other-scheme", "url-fragment", "timeout-without-unit",
+		"timeout-negative", "timeout-word", "header-reserved", "header-name", "header-number", "ca-file-empty", "statuses-200",
+		"statuses-text", "statuses-range", "probe-without-scheme", "route-without-name", "route-without-backends", "route-name",
+		"route-backend-twice", "route-backend-singular", "match-hosts-empty", "match-host-wildcard", "match-host-url",
+		"match-path-without-slash", "match-path-query", "on-unavailable-true", "on-unavailable-word", "deny-status-200",
+		"deny-status-503", "deny-status-text",
+	} {
+		data, ok := bad[name]
+		if !ok {
+			t.Errorf("there is no sample %s", name)
+		} else if s.Validate(asJSON(t, data)) == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+// keysOf gives the keys of an object of the schema.
+func keysOf(t *testing.T, path ...string) []string {
+	t.Helper()
+	var node map[string]any
+	if err := json.Unmarshal(Schema(), &node); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range append(path, "properties") {
+		next, ok := node[step].(map[string]any)
+		if !ok {
+			t.Fatalf("the schema has no %s in %v", step, path)
+		}
+		node = next
+	}
+	keys := make([]string, 0, len(node))
+	for key := range node {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func TestTheSchemaAndTheReaderKnowTheSameKeys(t *testing.T) {
+	for _, section := range []struct {
+		file   string // with one key that no section has
+		schema []string
+	}{
+		{"qqqqqqqqqqqq: 1", nil},
+		{"listen: {qqqqqqqqqqqq: 1}", []string{"properties", "listen"}},
+		{"log: {qqqqqqqqqqqq: 1}", []string{"properties", "log"}},
+		{"backends: {a: {qqqqqqqqqqqq: 1}}", []string{"$defs", "backend"}},
+		{"routes: [{qqqqqqqqqqqq: 1}]", []string{"$defs", "route"}},
+		{"routes: [{match: {qqqqqqqqqqqq: 1}}]", []string{"$defs", "route", "properties", "match"}},
+	} {
+		_, err := Parse([]byte(section.file))
+		found := regexp.MustCompile(`unknown key "qqqqqqqqqqqq"; the keys here are (.*)`).FindStringSubmatch(err.Error())
+		if found == nil {
+			t.Errorf("%s: got %v", section.file, err)
+			continue
+		}
+		read := strings.Split(found[1], ", ")
+		slices.Sort(read)
+		if diff := cmp.Diff(keysOf(t, section.schema...), read); diff != "" {
+			t.Errorf("%s (-schema +reader)\n%s", section.file, diff)
+		}
+		for _, key := range read {
+			if !regexp.MustCompile(`(?m)^ *(- )?#?` + key + `:`).Match(Example()) {
+				t.Errorf("the example does not show %s", key)
+			}
+		}
+	}
+}
