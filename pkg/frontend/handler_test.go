@@ -2,6 +2,7 @@ package frontend_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -151,7 +152,7 @@ func TestABodySentAfterTheAnswerDoesNotBreakIt(t *testing.T) {
 	if head := c.head(); !strings.Contains(head, "\r\nConnection: close\r\n") {
 		t.Errorf("answer %q", head)
 	}
-	if _, err := c.in.ReadByte(); err != io.EOF {
+	if _, err := c.in.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Errorf("the connection ended with %v", err)
 	}
 }
@@ -208,7 +209,7 @@ func TestACallerThatLeavesEndsTheContext(t *testing.T) {
 	c.send(nginxHead("/auth/nginx")...)
 	<-asked
 	_ = c.Close()
-	if err := <-ended; err != context.Canceled {
+	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("context ended with %v", err)
 	}
 }

@@ -57,7 +57,7 @@ func FuzzCheckRequest(f *testing.F) {
 			Record:  func(*check.Request, check.Decision, time.Duration) { recorded++ },
 		}}
 		decode := func(v any) error { return wire.Unmarshal(mem.BufferSlice{mem.SliceBuffer(sent)}, v) }
-		reply, err := handleCheck(a, ctx, decode, nil)
+		reply, err := a.handle(nil, ctx, decode, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

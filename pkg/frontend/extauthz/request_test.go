@@ -57,7 +57,7 @@ func TestEnvoySaysInEitherFormWhatItAsksAbout(t *testing.T) {
 		},
 		{
 			name: "a viewer's own headers say nothing",
-			edit: func(in *authv3.CheckRequest, http *authv3.AttributeContext_HttpRequest) {
+			edit: func(_ *authv3.CheckRequest, http *authv3.AttributeContext_HttpRequest) {
 				for _, name := range []string{"x-real-ip", "x-forwarded-for", "x-envoy-external-address", "true-client-ip"} {
 					http.Headers[name] = "203.0.113.9"
 				}
@@ -109,7 +109,7 @@ func TestEnvoySaysInEitherFormWhatItAsksAbout(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Run("headers", func(t *testing.T) { mustRead(t, tt, func(in *authv3.CheckRequest) {}) })
+			t.Run("headers", func(t *testing.T) { mustRead(t, tt, func(*authv3.CheckRequest) {}) })
 			t.Run("header_map", func(t *testing.T) { mustRead(t, tt, func(in *authv3.CheckRequest) { raw(in) }) })
 		})
 	}

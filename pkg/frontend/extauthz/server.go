@@ -53,7 +53,8 @@ func New(c frontend.Config) *Server {
 		),
 		health: newHealthServer(),
 	}
-	s.grpc.RegisterService(authorization(), &answerer{config: c})
+	a := &answerer{config: c}
+	s.grpc.RegisterService(a.service(), a)
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	return s

@@ -13,22 +13,22 @@ import (
 	"github.com/altagate/altagate/pkg/frontend"
 )
 
-// authorization describes envoy.service.auth.v3.Authorization as the generated
+// answerer answers checks.
+type answerer struct{ config frontend.Config }
+
+// service describes envoy.service.auth.v3.Authorization as the generated
 // code does, with one difference: a message that cannot be read, because a
 // string in it is not UTF-8 or it is no protobuf, gets an answer too. The
 // generated code makes that a gRPC error, which Envoy treats as its failure
 // mode says: a viewer who provoked it could be let in.
-func authorization() *grpc.ServiceDesc {
+func (a *answerer) service() *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{
 		ServiceName: authv3.Authorization_ServiceDesc.ServiceName,
 		HandlerType: (*any)(nil),
-		Methods:     []grpc.MethodDesc{{MethodName: "Check", Handler: handleCheck}},
+		Methods:     []grpc.MethodDesc{{MethodName: "Check", Handler: a.handle}},
 		Metadata:    authv3.Authorization_ServiceDesc.Metadata,
 	}
 }
-
-// answerer answers checks.
-type answerer struct{ config frontend.Config }
 
 // message is one check as it arrived.
 type message struct {
@@ -36,9 +36,11 @@ type message struct {
 	request *authv3.CheckRequest
 }
 
-// handleCheck answers one check. Its only error is that of a call that broke
+// handle answers one check. Its only error is that of a call that broke
 // off before there was a message: nobody waits for an answer to it.
-func handleCheck(srv any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+//
+//nolint:revive // gRPC puts the context second.
+func (a *answerer) handle(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
 	var m message
 	if err := decode(&m); err != nil {
 		return nil, err
@@ -47,7 +49,6 @@ func handleCheck(srv any, ctx context.Context, decode func(any) error, _ grpc.Un
 	if p, ok := peer.FromContext(ctx); ok {
 		caller = p.Addr
 	}
-	a := srv.(*answerer) //nolint:forcetypeassert // New registers nothing else.
 	return answer(a.config.Check(ctx, caller, read(ctx, m.request))), nil
 }
 
