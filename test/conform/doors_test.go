@@ -162,6 +162,11 @@ func mapped(s said) *authv3.CheckRequest {
 // raw is how Envoy sends s with encode_raw_headers.
 func raw(s said) *authv3.CheckRequest {
 	list := &corev3.HeaderMap{}
+	for key, value := range map[string]string{
+		":method": s.method, ":scheme": s.scheme, ":authority": s.host, ":path": s.target,
+	} {
+		list.Headers = append(list.Headers, &corev3.HeaderValue{Key: key, RawValue: []byte(value)})
+	}
 	for _, agent := range s.agents {
 		list.Headers = append(list.Headers, &corev3.HeaderValue{Key: "user-agent", RawValue: []byte(agent)})
 	}

@@ -30,9 +30,23 @@ func read(ctx context.Context, in *authv3.CheckRequest) frontend.Context {
 		Method:     orHeader(http.GetMethod(), http, ":method"),
 		Scheme:     orHeader(http.GetScheme(), http, ":scheme"),
 		Host:       orHeader(http.GetHost(), http, ":authority"),
-		Target:     orHeader(http.GetPath(), http, ":path"),
+		Target:     path(http),
 		Address:    address(ctx, attributes.GetSource()),
 		UserAgents: headers(http, "user-agent"),
+	}
+}
+
+// path is the viewer's target. In the field for it Envoy has replaced each byte
+// that is not UTF-8 by "!", so the header goes first: with encode_raw_headers it
+// has the bytes as they came, and the query must reach the backend as it was.
+func path(http *authv3.AttributeContext_HttpRequest) string {
+	switch values := headers(http, ":path"); len(values) {
+	case 0:
+		return http.GetPath()
+	case 1:
+		return values[0]
+	default:
+		return ""
 	}
 }
 

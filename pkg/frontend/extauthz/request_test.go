@@ -42,6 +42,14 @@ func TestEnvoySaysInEitherFormWhatItAsksAbout(t *testing.T) {
 			},
 		},
 		{
+			name: "without pseudo headers",
+			edit: func(_ *authv3.CheckRequest, http *authv3.AttributeContext_HttpRequest) {
+				for _, name := range []string{":authority", ":method", ":path", ":scheme"} {
+					delete(http.Headers, name)
+				}
+			},
+		},
+		{
 			name: "a route",
 			edit: func(in *authv3.CheckRequest, _ *authv3.AttributeContext_HttpRequest) {
 				in.Attributes.ContextExtensions = map[string]string{"altagate.route": "vod", "other": "x"}
@@ -101,10 +109,10 @@ func TestEnvoySaysInEitherFormWhatItAsksAbout(t *testing.T) {
 			delete(http.Headers, ":path")
 		}},
 		{name: "an escaped slash", reason: check.Malformed, edit: func(_ *authv3.CheckRequest, http *authv3.AttributeContext_HttpRequest) {
-			http.Path = "/a%2Fb"
+			http.Path, http.Headers[":path"] = "/a%2Fb", "/a%2Fb"
 		}},
 		{name: "a fragment", reason: check.Malformed, edit: func(_ *authv3.CheckRequest, http *authv3.AttributeContext_HttpRequest) {
-			http.Path = "/a#b"
+			http.Path, http.Headers[":path"] = "/a#b", "/a#b"
 		}},
 	}
 	for _, tt := range tests {
@@ -196,13 +204,20 @@ func TestRawHeadersKeepWhatTheMapLoses(t *testing.T) {
 		in.Attributes.Request.Http.Host = ""
 		mustBeRefused(t, d, ask(t.Context(), t, conn, in), check.BadCheck)
 	})
+	t.Run("a path that is there twice is none", func(t *testing.T) {
+		d := &desk{decision: check.Decision{Allow: true}}
+		_, conn := start(t, d.config())
+		mustBeRefused(t, d, ask(t.Context(), t, conn, twice(":path", "/free")), check.BadCheck)
+	})
 	t.Run("bytes that are not UTF-8 arrive", func(t *testing.T) {
 		d := &desk{decision: check.Decision{Allow: true}}
 		_, conn := start(t, d.config())
 		in := envoyCheck()
-		delete(in.Attributes.Request.Http.Headers, "user-agent")
-		ask(t.Context(), t, conn, raw(in, &corev3.HeaderValue{Key: "user-agent", RawValue: []byte("a\xff")}))
-		if len(d.asked) != 1 || d.asked[0].UserAgent != "a\xff" {
+		http := in.GetAttributes().GetRequest().GetHttp()
+		http.Path = "/a!?b=!"
+		http.Headers[":path"], http.Headers["user-agent"] = "/a\xff?b=\xff", "a\xff"
+		ask(t.Context(), t, conn, raw(in))
+		if len(d.asked) != 1 || d.asked[0].UserAgent != "a\xff" || d.asked[0].Path != "/a%FF" || d.asked[0].Query != "b=\xff" {
 			t.Errorf("asked %+v", d.asked)
 		}
 	})
