@@ -94,12 +94,13 @@ func isMethod(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		b := s[i]
-		letter := 'a' <= b|0x20 && b|0x20 <= 'z'
-		digit := '0' <= b && b <= '9'
-		if !letter && !digit && strings.IndexByte("!#$%&'*+-.^_`|~", b) < 0 {
+		if b := s[i]; !isAlphanumeric(b) && strings.IndexByte("!#$%&'*+-.^_`|~", b) < 0 {
 			return false
 		}
 	}
 	return true
+}
+
+func isAlphanumeric(b byte) bool {
+	return '0' <= b && b <= '9' || 'a' <= b|0x20 && b|0x20 <= 'z'
 }

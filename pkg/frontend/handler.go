@@ -26,10 +26,9 @@ type proxy struct {
 	answer func(h http.Header, d check.Decision) int
 }
 
-// proxies lists every kind. The first whose path fits has the check, so the
-// last takes what nobody else does.
+// proxies lists every kind. The first whose path fits has the check.
 func proxies() []proxy {
-	return []proxy{nginx(), envoy(), unknown()}
+	return []proxy{nginx(), envoy()}
 }
 
 // unknown is whoever asks under a path that is no proxy's. It can only be a

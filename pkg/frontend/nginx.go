@@ -48,10 +48,7 @@ func routeIn(rest string) (route string, ok bool) {
 		return "", false
 	}
 	for i := range len(route) {
-		b := route[i]
-		letter := 'a' <= b|0x20 && b|0x20 <= 'z'
-		digit := '0' <= b && b <= '9'
-		if !letter && !digit && b != '.' && b != '_' && b != '-' {
+		if b := route[i]; !isAlphanumeric(b) && b != '.' && b != '_' && b != '-' {
 			return "", false
 		}
 	}
