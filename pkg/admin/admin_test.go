@@ -22,7 +22,7 @@ func asked(t *testing.T, h http.Handler, method, path string) (*http.Response, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer reply.Body.Close() //nolint:errcheck // it is read whole
+	defer reply.Body.Close()
 	body, err := io.ReadAll(reply.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func asked(t *testing.T, h http.Handler, method, path string) (*http.Response, s
 
 func handler(ready func() bool) http.Handler {
 	return Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, "altagate_checks_total 1\n") //nolint:errcheck // the test reads it
+		io.WriteString(w, "altagate_checks_total 1\n")
 	}), ready)
 }
 
