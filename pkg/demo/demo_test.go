@@ -117,7 +117,7 @@ func altagate(t *testing.T, network string, status int, seen func(*http.Request)
 		w.Header().Set("Location", "/auth/nginx")
 		w.WriteHeader(status)
 	}))
-	s.Listener.Close() //nolint:errcheck // it is replaced
+	s.Listener.Close()
 	s.Listener = l
 	s.Start()
 	t.Cleanup(s.Close)
@@ -186,7 +186,7 @@ func TestTheEdgeAsksAboutPathsOnly(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(reply), "HTTP/1.1 400 ") {
 			t.Errorf("%s: got %q, %v", line, reply, err)
 		}
-		conn.Close() //nolint:errcheck // the server closed it
+		conn.Close()
 	}
 	if checks != 0 {
 		t.Errorf("%d checks", checks)
