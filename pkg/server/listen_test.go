@@ -16,7 +16,7 @@ func open(t *testing.T, spec string) net.Listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() }) //nolint:errcheck // some tests close it themselves
+	t.Cleanup(func() { l.Close() })
 	return l
 }
 
@@ -25,7 +25,7 @@ func refused(t *testing.T, spec, words string) {
 	t.Helper()
 	l, err := Listen(spec)
 	if err == nil {
-		l.Close() //nolint:errcheck // the test has failed
+		l.Close()
 		t.Errorf("%s is taken", spec)
 		return
 	}
@@ -155,7 +155,7 @@ func TestADirectoryThatMayNotBeWrittenIsExplained(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // a directory without x is no directory to search
+	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
 	refused(t, "unix:"+dir+"/s", "may not create a socket in "+dir)

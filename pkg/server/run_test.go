@@ -154,7 +154,7 @@ func TestACheckThatWasBegunIsAnsweredWhileStopping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the server closes it
+	defer conn.Close()
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestACheckThatWasBegunIsAnsweredWhileStopping(t *testing.T) {
 	for refusedYet := false; !refusedYet; {
 		late, err := net.Dial("tcp", l.Addr().String())
 		if refusedYet = err != nil; !refusedYet {
-			late.Close() //nolint:errcheck // the listener is still open
+			late.Close()
 		}
 	}
 	close(answer)
@@ -172,7 +172,7 @@ func TestACheckThatWasBegunIsAnsweredWhileStopping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer reply.Body.Close() //nolint:errcheck // it is empty
+	defer reply.Body.Close()
 	if reply.StatusCode != http.StatusForbidden || !reply.Close {
 		t.Errorf("status %d, Connection: close %v", reply.StatusCode, reply.Close)
 	}

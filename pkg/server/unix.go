@@ -79,7 +79,8 @@ func clearSocket(spec, path string) error {
 	case info.Mode().Type() != fs.ModeSocket:
 		return fmt.Errorf("%s cannot be listened on: %s is there and is not a socket: remove it, or choose another path", spec, path)
 	}
-	conn, err := net.DialTimeout("unix", path, aliveTimeout)
+	dialer := net.Dialer{Timeout: aliveTimeout}
+	conn, err := dialer.DialContext(context.Background(), "unix", path)
 	if err == nil {
 		conn.Close() //nolint:errcheck // nothing was sent
 	}
