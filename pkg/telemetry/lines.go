@@ -5,8 +5,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/altagate/altagate/pkg/check"
 	"github.com/rs/zerolog"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 // logCheck writes the line of a check: of a denial, of an allow by default, and

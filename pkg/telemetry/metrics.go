@@ -7,10 +7,11 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/altagate/altagate/pkg/check"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 // collected is every metric that altagate has. A field is all that a new one

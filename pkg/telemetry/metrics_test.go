@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/altagate/altagate/pkg/check"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 // has fails for each line that a scrape lacks.

@@ -119,7 +119,7 @@ func withoutURL(err error) string {
 	if u, ok := err.(*url.Error); ok && u.Err != nil { //nolint:errorlint // each layer is looked at by itself
 		return withoutURL(u.Err)
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // as above
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		var texts []string
 		for _, one := range many.Unwrap() {
 			texts = append(texts, withoutURL(one))

@@ -10,8 +10,9 @@ import (
 	"testing"
 	"unicode"
 
-	"github.com/altagate/altagate/pkg/check"
 	"pgregory.net/rapid"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 func TestAQueryKeepsItsNamesAndLosesItsValues(t *testing.T) {
@@ -152,9 +153,9 @@ func TestTheErrorOfARealRequestShowsNoToken(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	reply, err := http.Get("http://user:s3cret@" + address + "/auth?token=s3cret") //nolint:noctx // it is refused at once
+	reply, err := http.Get("http://user:s3cret@" + address + "/auth?token=s3cret")
 	if err == nil {
-		reply.Body.Close() //nolint:errcheck // nothing is read of it
+		reply.Body.Close()
 		t.Skip("somebody listens on the port that was just closed")
 	}
 	tel, w := started(t, Config{})

@@ -4,8 +4,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/altagate/altagate/pkg/check"
 	"golang.org/x/time/rate"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 // A flood of denials writes this many lines of a kind each second, so that no

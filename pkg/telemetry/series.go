@@ -6,8 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/altagate/altagate/pkg/check"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 // configured makes the series of n and removes those of other routes and backends.

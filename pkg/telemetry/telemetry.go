@@ -15,8 +15,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/altagate/altagate/pkg/check"
 	"github.com/rs/zerolog"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 // Config says where the log goes and who writes it. The zero value logs
