@@ -61,7 +61,7 @@ type pool struct {
 	reporting bool          // a goroutine is reporting them
 }
 
-// newPool makes a pool and begins to probe. ask probes an endpoint: nil means
+// newPool makes a pool, which does not probe yet. ask probes an endpoint: nil means
 // that it is there.
 func newPool(c Config, endpoints []*endpoint, ask func(context.Context, *endpoint) error) *pool {
 	p := &pool{
@@ -72,10 +72,14 @@ func newPool(c Config, endpoints []*endpoint, ask func(context.Context, *endpoin
 	for _, e := range endpoints {
 		p.all = append(p.all, &address{endpoint: e})
 	}
+	return p
+}
+
+// lookAtAll probes every address.
+func (p *pool) lookAtAll() {
 	for _, a := range p.all {
 		p.look(a)
 	}
-	return p
 }
 
 // close stops the probing, and returns when it has ended.
@@ -93,18 +97,14 @@ func (p *pool) close() {
 func (p *pool) enter(ctx context.Context, tried map[*address]bool) (*address, error) {
 	for {
 		p.mu.Lock()
-		ready, suspect := p.first(tried)
+		ready, suspect, err := p.first(tried)
 		if ready != nil {
 			ready.inflight++
 		}
-		gone := p.gone()
 		changed := p.changed
 		p.mu.Unlock()
-		switch {
-		case ready != nil:
-			return ready, nil
-		case suspect == nil:
-			return nil, gone
+		if suspect == nil {
+			return ready, err
 		}
 		select {
 		case <-changed:
@@ -114,29 +114,22 @@ func (p *pool) enter(ctx context.Context, tried map[*address]bool) (*address, er
 	}
 }
 
-// first gives the first untried address that can be asked now, and the first
-// that might be later.
-func (p *pool) first(tried map[*address]bool) (ready, suspect *address) {
+// first gives the first untried address that can be asked now, or else the first
+// that might be later, or else why there is neither. The lock is held.
+func (p *pool) first(tried map[*address]bool) (ready, suspect *address, err error) {
+	err = errNoneLeft
 	for _, a := range p.all {
 		switch {
-		case tried[a] || a.state == away:
+		case a.state == away:
+			err = fmt.Errorf("%s is away: %w", a.name, a.why)
+		case tried[a]:
 		case !a.suspect:
-			return a, nil
+			return a, nil, nil
 		case suspect == nil:
 			suspect = a
 		}
 	}
-	return nil, suspect
-}
-
-// gone says which address is away, and why.
-func (p *pool) gone() error {
-	for _, a := range p.all {
-		if a.state == away {
-			return fmt.Errorf("%s is away: %w", a.name, a.why)
-		}
-	}
-	return errNoneLeft
+	return nil, suspect, err
 }
 
 // leave ends what enter began.

@@ -45,55 +45,60 @@ func Ask(ctx context.Context, backends []*Backend, r *check.Request, session str
 	}
 	asking, callOff := context.WithCancel(ctx)
 	defer callOff()
-	answers := make(chan failure, len(backends))
-	for _, b := range backends {
-		go func() { answers <- failure{b, b.put(asking, r, session)} }()
+	type indexed struct {
+		i int
+		answer
 	}
-	var denied check.Outcome
-	var failed []failure
+	answers := make(chan indexed, len(backends))
+	for i, b := range backends {
+		go func() { answers <- indexed{i, b.put(asking, r, session)} }()
+	}
+	all := make([]answer, len(backends))
+	decided := false // what the probes find can change nothing
 	for range backends {
 		a := <-answers
-		switch a.outcome.Verdict {
-		case check.Allowed:
+		if a.outcome.Verdict == check.Allowed {
 			return a.outcome
-		case check.Denied:
-			denied = a.outcome
-		default:
-			failed = append(failed, a)
+		}
+		all[a.i] = a.answer
+		decided = decided || a.outcome.Verdict == check.Denied || a.outcome.Overload
+	}
+	outcomes := make([]check.Outcome, len(backends))
+	for i, b := range backends {
+		outcomes[i] = all[i].outcome
+		if !decided {
+			outcomes[i] = b.settle(ctx, all[i])
+			decided = !outcomes[i].Absent
 		}
 	}
-	if len(failed) == 0 {
+	return Combine(outcomes)
+}
+
+// Combine makes one outcome of those of all backends of a route. Any allow is
+// an allow; else any that is unavailable makes it unavailable, and absent only
+// if all are; else it is a denial. Of none it makes the zero value.
+func Combine(outcomes []check.Outcome) check.Outcome {
+	var denied, failed check.Outcome // the last of each
+	denials, absences, overload := 0, 0, false
+	for _, o := range outcomes {
+		switch {
+		case o.Verdict == check.Allowed:
+			return o
+		case o.Verdict == check.Denied:
+			denied = o
+			denials++
+		case o.Overload || !overload:
+			failed, overload = o, o.Overload
+		}
+		if o.Absent {
+			absences++
+		}
+	}
+	if denials == len(outcomes) {
 		return denied
 	}
-	return together(ctx, failed, len(failed) == len(backends))
-}
-
-// failure is a backend with an answer of it that is no reply.
-type failure struct {
-	*Backend
-	answer
-}
-
-// together makes one outcome of failures, and waits for the findings about them
-// only if no backend has replied: all must be away for the outcome to be absent,
-// so one that has replied, or is found there, is enough to know.
-func together(ctx context.Context, failed []failure, all bool) check.Outcome {
-	for _, f := range failed {
-		if f.outcome.Overload {
-			return f.outcome
-		}
-	}
-	last := failed[len(failed)-1].outcome
-	last.Absent = all
-	if !all {
-		return last
-	}
-	for _, f := range failed {
-		if o := f.settle(ctx, f.answer); o.Overload || !o.Absent {
-			return o
-		}
-	}
-	return last
+	failed.Absent = absences == len(outcomes) && !overload
+	return failed
 }
 
 // put puts one question to the backend, within its timeout.

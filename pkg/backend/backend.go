@@ -80,8 +80,22 @@ type sender func(*http.Request) (*http.Response, error)
 // about the Config or the files that it names. Close ends the probing.
 func New(c Config) (*Backend, error) { return build(c, nil) }
 
-// build makes a backend that sends by send; nil means over the network.
+// NewQuiet makes a backend as New does, but it probes nothing until a question
+// gives a reason to. It is for Trace, which looks for itself.
+func NewQuiet(c Config) (*Backend, error) { return assemble(c, nil) }
+
+// build makes a backend that sends by send, and begins to probe.
 func build(c Config, send sender) (*Backend, error) {
+	b, err := assemble(c, send)
+	if err != nil {
+		return nil, err
+	}
+	b.pool.lookAtAll()
+	return b, nil
+}
+
+// assemble makes a backend that sends by send; nil means over the network.
+func assemble(c Config, send sender) (*Backend, error) {
 	c = normal(c)
 	endpoints, err := c.endpoints()
 	if err != nil {

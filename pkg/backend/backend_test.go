@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -27,16 +28,32 @@ func TestNewNeitherWaitsNorFailsBecauseTheBackendIsAway(t *testing.T) {
 	}
 }
 
-func TestARefusedAddressIsPassedOverAndTheNextAsked(t *testing.T) {
-	address, questions := serve(t, status(200))
-	b := start(t, Config{}, refusing(t), address)
-	for range 10 {
-		if o := b.Ask(t.Context(), viewer(), "s1"); o.Verdict != check.Allowed {
-			t.Errorf("outcome is %+v", o)
-		}
+func TestAListenerThatNeverAnswersIsAwayAfterTwoProbes(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if questions.get() != 10 {
-		t.Errorf("asked %d times", questions.get())
+	defer l.Close()
+	b := start(t, Config{Timeout: 50 * time.Millisecond}, "http://"+l.Addr().String())
+	if o := b.Ask(t.Context(), viewer(), "s1"); word(o) != "absent" {
+		t.Errorf("outcome is %+v", o)
+	}
+}
+
+func TestCloseClosesKeptConnections(t *testing.T) {
+	closed := make(chan struct{})
+	address := raw(t, func(c net.Conn, _ string) {
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		c.Read(make([]byte, 1))
+		close(closed)
+	})
+	b := start(t, Config{}, address)
+	b.Ask(t.Context(), viewer(), "s1")
+	b.Close()
+	select {
+	case <-closed:
+	case <-time.After(maxIdleTime / 3):
+		t.Error("a connection is still open")
 	}
 }
 
@@ -64,6 +81,7 @@ func TestNewRefusesAConfigThatCannotWork(t *testing.T) {
 		`value of header "X-A"`:   {URLs: fine, Header: http.Header{"X-A": {"1\r\nX-B: 2"}}},
 		`host "a/b"`:              {URLs: fine, Host: "a/b"},
 		"a user in its URL":       {URLs: []*url.URL{mustURL(t, "http://u:p@a/")}, Header: http.Header{"authorization": {"x"}}},
+		"a user in its probe":     {URLs: fine, Probe: mustURL(t, "http://u:p@a/"), Header: http.Header{"authorization": {"x"}}},
 		"reading CA file":         {URLs: fine, CAFile: filepath.Join(t.TempDir(), "none")},
 		"empty.pem is empty":      {URLs: fine, CAFile: empty},
 		"text.pem has no certifi": {URLs: fine, CAFile: text},

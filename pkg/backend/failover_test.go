@@ -1,12 +1,15 @@
 package backend
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 func TestAQuestionGoesToTheFirstAddressThatIsThere(t *testing.T) {
@@ -74,4 +77,39 @@ func TestWhileOneAddressIsSuspectTheNextIsAsked(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+func TestAnAddressThatNothingCanBeSentToIsPassedOver(t *testing.T) {
+	untrusted, _ := serveTLS(t, nil)
+	address, questions := serve(t, status(200))
+	b := start(t, Config{}, refusing(t), "http://name.invalid/auth", untrusted, address)
+	for range 5 {
+		if o := b.Ask(t.Context(), viewer(), "s1"); o.Verdict != check.Allowed {
+			t.Errorf("outcome is %+v", o)
+		}
+	}
+	if n := questions.get(); n != 5 {
+		t.Errorf("5 questions arrived as %d", n)
+	}
+}
+
+func TestAQuestionThatMayHaveArrivedIsNotSentToTheNextAddress(t *testing.T) {
+	for name, answer := range map[string]func(net.Conn, string){
+		"closed": func(net.Conn, string) {},
+		"reset":  func(c net.Conn, _ string) { c.(*net.TCPConn).SetLinger(0) },
+		"broken": write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var first counter
+			breaks := raw(t, func(c net.Conn, head string) { first.add(); answer(c, head) })
+			address, second := serve(t, status(200))
+			b := start(t, Config{}, breaks, address)
+			if o := b.Ask(t.Context(), viewer(), "s1"); word(o) != "unanswered" {
+				t.Errorf("outcome is %+v", o)
+			}
+			if first.get() != 1 || second.get() != 0 {
+				t.Errorf("asked %d times and %d times", first.get(), second.get())
+			}
+		})
+	}
 }

@@ -83,17 +83,18 @@ func newEndpoint(c Config, u *url.URL) (*endpoint, error) {
 // setProbe makes the endpoint's probe the operator's own.
 func (e *endpoint) setProbe(c Config, u *url.URL) error {
 	e.probeURL = bare(u.ResolveReference(c.Probe))
-	switch {
-	case e.probeURL.Scheme != "http" && e.probeURL.Scheme != "https":
+	if e.probeURL.Scheme != "http" && e.probeURL.Scheme != "https" {
 		return errors.New("probe is neither http:// nor https://: give a path, or a URL such as http://127.0.0.1:6000/health")
-	case c.Probe.Host != "" && c.Header.Get("Authorization") == "":
-		// The address's password is not for whatever else the probe asks.
-		user := c.Probe.User
-		if user == nil && e.probeURL.Scheme == u.Scheme && e.probeURL.Host == u.Host {
-			user = u.User
-		}
-		e.probeHeader = fixed(c.Header, user)
 	}
+	user := c.Probe.User
+	if user != nil && c.Header.Get("Authorization") != "" {
+		return errors.New("backend has both a user in its probe and an Authorization header: give one of them")
+	}
+	// The address's password is not for whatever else the probe asks.
+	if user == nil && e.probeURL.Scheme == u.Scheme && e.probeURL.Host == u.Host {
+		user = u.User
+	}
+	e.probeHeader = fixed(c.Header, user)
 	return nil
 }
 
