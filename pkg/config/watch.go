@@ -7,31 +7,46 @@ import (
 	"time"
 )
 
-// Watch calls changed with the content of the file at path, each time that it
-// is another than before, until ctx ends; then it returns. It reads the file
-// every so often, by its name: that sees a file that was written in place, one
-// that was renamed over it, and a Kubernetes ConfigMap whose ..data link was
-// swapped, where notifications of the file system miss some.
+// Watch gives the content of the file at path each time that it is another than
+// before, until ctx ends; then the channel is closed. It reads the file every so
+// often, by its name: that sees a file that was written in place, one that was
+// renamed over it, and a Kubernetes ConfigMap whose ..data link was swapped,
+// where notifications of the file system miss some.
 //
 // A content counts when two readings in a row give it, so that a file is not
 // taken half-written; a change is seen after at most three times every. A file
-// that is gone, cannot be read or is no regular file is no change. What the
-// first reading gives counts as seen: begin before the file is loaded, and no
-// change is lost. changed is called from Watch itself, which waits for it.
-func Watch(ctx context.Context, path string, every time.Duration, changed func([]byte)) {
+// that is gone, cannot be read or is no regular file is no change. What it holds
+// when Watch returns counts as seen: begin before the file is loaded, and no
+// change is lost.
+func Watch(ctx context.Context, path string, every time.Duration) <-chan []byte {
 	w := watched{path: path}
 	w.last, _ = w.read()
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			if data, ok := w.look(); ok && ctx.Err() == nil {
-				changed(data)
+	changes := make(chan []byte)
+	go func() {
+		defer close(changes)
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				w.give(ctx, changes)
 			}
 		}
+	}()
+	return changes
+}
+
+// give looks at the file, and hands on what is new in it.
+func (w *watched) give(ctx context.Context, changes chan<- []byte) {
+	data, ok := w.look()
+	if !ok {
+		return
+	}
+	select {
+	case changes <- data:
+	case <-ctx.Done():
 	}
 }
 

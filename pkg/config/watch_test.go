@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,45 +12,28 @@ import (
 
 // watching is a Watch under way that has read its file once.
 type watching struct {
-	t     *testing.T
-	path  string
-	seen  chan string
-	stop  context.CancelFunc
-	ended chan struct{}
+	t       *testing.T
+	path    string
+	changes <-chan []byte
+	stop    context.CancelFunc
 }
 
 const often = time.Millisecond
 
 func watch(t *testing.T, path string) *watching {
 	t.Helper()
+	if _, err := os.Lstat(path); err != nil {
+		write(t, path, "first")
+	}
 	ctx, stop := context.WithCancel(t.Context())
-	w := &watching{t: t, path: path, seen: make(chan string), stop: stop, ended: make(chan struct{})}
-	go func() {
-		defer close(w.ended)
-		Watch(ctx, path, often, func(data []byte) {
-			select {
-			case w.seen <- string(data):
-			case <-ctx.Done():
-			}
-		})
-	}()
+	w := &watching{t: t, path: path, changes: Watch(ctx, path, often), stop: stop}
 	t.Cleanup(func() {
 		stop()
-		<-w.ended
+		for range w.changes { // It is closed when the watching has ended.
+		}
 		goleak.VerifyNone(t)
 	})
-	// The first reading is over when a change is reported.
-	for i := 0; ; i++ {
-		text := "ready" + strings.Repeat("!", i)
-		write(t, path, text)
-		select {
-		case got := <-w.seen:
-			if got == text {
-				return w
-			}
-		case <-time.After(20 * often):
-		}
-	}
+	return w
 }
 
 func write(t *testing.T, path, text string) {
@@ -67,7 +49,8 @@ func (w *watching) next(want string) {
 	w.t.Helper()
 	for {
 		select {
-		case got := <-w.seen:
+		case data := <-w.changes:
+			got := string(data)
 			if got == want {
 				return
 			}
