@@ -1,0 +1,111 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/altagate/altagate/pkg/backend"
+	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/config"
+	"github.com/altagate/altagate/pkg/policy"
+	"github.com/altagate/altagate/pkg/route"
+)
+
+// compiled is what a config became. It is never changed.
+type compiled struct {
+	routes   *route.Table[*line]
+	backends map[string]*backend.Backend
+}
+
+// line is one route, ready to decide.
+type line struct {
+	name     string
+	backends []*backend.Backend
+	policy   policy.Policy
+	asking   *asking
+	// slowest is the longest timeout among the backends.
+	slowest *backend.Backend
+	warned  sync.Once
+}
+
+// verdictTime is what a call may take beyond the backend's timeout: a failed
+// question waits for altagate's own probe, which takes two seconds when the
+// backend hangs, after the other questions under way ran out.
+const verdictTime = 3 * time.Second
+
+// opener makes a backend: backend.New or backend.NewQuiet.
+type opener func(backend.Config) (*backend.Backend, error)
+
+// compile builds what cfg says, with the backends of before where they are the
+// same. On an error nothing of before was changed.
+func compile(cfg *config.Config, before map[string]*backend.Backend, open opener, notify func(check.Event)) (*compiled, error) {
+	backends := make(map[string]*backend.Backend, len(cfg.Backends))
+	for _, b := range cfg.Backends {
+		built, err := buildBackend(b, before[b.Name], open, notify)
+		if err != nil {
+			closeExcept(backends, before)
+			return nil, fmt.Errorf("backend %s: %w", b.Name, err)
+		}
+		backends[b.Name] = built
+	}
+	rules := make([]route.Rule[*line], 0, len(cfg.Routes))
+	for _, r := range cfg.Routes {
+		rules = append(rules, route.Rule[*line]{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Value: buildLine(r, backends)})
+	}
+	return &compiled{routes: route.New(rules), backends: backends}, nil
+}
+
+func buildBackend(b config.Backend, before *backend.Backend, open opener, notify func(check.Event)) (*backend.Backend, error) {
+	header := make(http.Header, len(b.Headers))
+	for name, value := range b.Headers {
+		header.Set(name, value)
+	}
+	c := backend.Config{
+		Name: b.Name, URLs: b.URLs, Probe: b.Probe, Timeout: b.Timeout, Header: header, Host: b.Host,
+		CAFile: b.CAFile, ServerName: b.ServerName, UnavailableStatuses: b.UnavailableStatuses, Notify: notify,
+	}
+	if before != nil && before.Same(c) {
+		return before, nil
+	}
+	return open(c)
+}
+
+func buildLine(r config.Route, backends map[string]*backend.Backend) *line {
+	l := &line{name: r.Name, policy: policy.Policy{AllowUnavailable: r.OnUnavailable == config.Allow, DenyStatus: r.DenyStatus}}
+	for _, name := range r.Backends {
+		b := backends[name]
+		l.backends = append(l.backends, b)
+		if l.slowest == nil || b.Timeout() > l.slowest.Timeout() {
+			l.slowest = b
+		}
+	}
+	l.asking = &asking{limit: 2*l.slowest.Timeout() + verdictTime, calls: make(map[question]*call)}
+	return l
+}
+
+// warnShortDeadline reports once that a caller waits for less time than the
+// backend may take: its viewers would be denied as late, one after the other,
+// by a backend that is merely slow.
+func (l *line) warnShortDeadline(ctx context.Context, proxy string, notify func(check.Event)) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return
+	}
+	if left := time.Until(deadline); left < l.slowest.Timeout() {
+		l.warned.Do(func() {
+			notify(check.ShortDeadline{Proxy: proxy, Backend: l.slowest.Name(), Deadline: left, Timeout: l.slowest.Timeout()})
+		})
+	}
+}
+
+// closeExcept closes the backends that are not in kept.
+func closeExcept(backends, kept map[string]*backend.Backend) {
+	for name, b := range backends {
+		if kept[name] != b {
+			b.Close()
+		}
+	}
+}

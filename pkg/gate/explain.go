@@ -1,0 +1,51 @@
+package gate
+
+import (
+	"context"
+	"sync"
+
+	"github.com/altagate/altagate/pkg/backend"
+	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/config"
+	"github.com/altagate/altagate/pkg/policy"
+)
+
+// Explanation tells how a decision came about, for a person who asks why.
+type Explanation struct {
+	// Traces are the questions, one for each backend of the route.
+	Traces []backend.Trace
+	// Decision is what a check would have been told, with no regard to a
+	// deadline.
+	Decision check.Decision
+}
+
+// Explain asks the backends of cfg about r as a Gate does, all of them to the
+// end, and tells all about it. Nothing goes on in the background. An empty
+// session stands for a new one. An error is one of New's.
+func Explain(ctx context.Context, cfg *config.Config, r *check.Request, session string) (Explanation, error) {
+	c, err := compile(cfg, nil, backend.NewQuiet, func(check.Event) {})
+	if err != nil {
+		return Explanation{}, err
+	}
+	defer closeExcept(c.backends, nil)
+	rt, ok := c.routes.Find(r.Route, r.Host, r.Path)
+	if !ok {
+		return Explanation{Decision: check.Deny(check.NoRoute)}, nil
+	}
+	if session == "" {
+		session = newSessionID()
+	}
+	e := Explanation{Traces: make([]backend.Trace, len(rt.backends))}
+	outcomes := make([]check.Outcome, len(rt.backends))
+	var all sync.WaitGroup
+	for i, b := range rt.backends {
+		all.Go(func() {
+			e.Traces[i] = b.Trace(ctx, r, session)
+			outcomes[i] = e.Traces[i].Outcome
+		})
+	}
+	all.Wait()
+	e.Decision = policy.Decide(rt.policy, backend.Combine(outcomes))
+	e.Decision.Route = rt.name
+	return e, nil
+}
