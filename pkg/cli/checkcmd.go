@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/frontend"
+	"github.com/altagate/altagate/pkg/gate"
+)
+
+// The exit codes of check.
+const (
+	exitDeny        = 1
+	exitUnavailable = 2
+	exitUsage       = 3
+)
+
+// checkFlags say which viewer check asks as.
+type checkFlags struct {
+	settings
+	route, ip, userAgent, session, method string
+}
+
+func checkCommand() *cobra.Command {
+	var c checkFlags
+	cmd := &cobra.Command{
+		Use:   "check URL",
+		Short: "Ask the backend once as a viewer of URL would, and show what came back",
+		Long: `check asks the backend about a viewer's request for URL, and shows the request that
+was sent, the reply, the time of each phase, and what altagate makes of it. It asks
+for itself: a running altagate is not needed and not disturbed. What it prints
+holds the viewer's query.
+
+Exit code 0 is allow, 1 deny, 2 unavailable, 3 a mistake in the command.`,
+		Example: `  altagate check 'http://tv.example.com/live/index.m3u8?token=123' --backend http://10.0.0.5/auth
+  altagate check 'http://tv.example.com/live/index.m3u8?token=123' --config altagate.yaml --ip 192.0.2.7`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return &exitError{exitUsage, errors.New("check takes one URL, that of the viewer, in quotes: 'http://tv.example.com/live/index.m3u8?token=123'")}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.run(cmd.Context(), args[0], cmd.OutOrStdout())
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	c.sourceFlags(cmd)
+	c.flags.StringVar(&c.route, "route", "", "`NAME` of the route, where the proxy names it; empty matches by host and path")
+	c.flags.StringVar(&c.ip, "ip", "127.0.0.1", "`ADDRESS` of the viewer")
+	c.flags.StringVar(&c.userAgent, "ua", "", "`USER-AGENT` of the viewer")
+	c.flags.StringVar(&c.session, "session", "", "X-Session-Id to send (`ID`); empty makes a new one")
+	c.flags.StringVar(&c.method, "method", "GET", "`METHOD` of the viewer's request")
+	return cmd
+}
+
+func (c *checkFlags) run(ctx context.Context, url string, out io.Writer) error {
+	cfg, err := c.load()
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	r, reason, err := c.request(url)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	e := gate.Explanation{Decision: check.Deny(reason)}
+	if reason == "" {
+		if e, err = gate.Explain(ctx, cfg, &r, c.session); err != nil {
+			return &exitError{exitUsage, err}
+		}
+	}
+	explain(out, &r, e)
+	switch {
+	case e.Decision.Reason == check.Backend && e.Decision.Allow:
+		return nil
+	case e.Decision.Outcome.Verdict == check.Unavailable && len(e.Traces) > 0:
+		return &exitError{code: exitUnavailable}
+	default:
+		return &exitError{code: exitDeny}
+	}
+}
+
+// request reads URL as a frontend reads what a proxy says of such a request.
+func (c *checkFlags) request(url string) (check.Request, check.Reason, error) {
+	scheme, host, target, err := splitURL(url)
+	if err != nil {
+		return check.Request{}, "", err
+	}
+	said := frontend.Context{
+		Proxy: "check", Route: c.route, Method: c.method, Scheme: scheme, Host: host, Target: target,
+		Address: c.ip, UserAgents: []string{c.userAgent},
+	}
+	r, reason := said.Request()
+	if reason == check.BadCheck {
+		return r, "", fmt.Errorf("--ip %s or the host of %s cannot be read: give one address, and a URL such as http://tv.example.com/live/index.m3u8", c.ip, url)
+	}
+	return r, reason, nil
+}

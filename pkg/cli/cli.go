@@ -1,0 +1,161 @@
+// Package cli is altagate's command line: it reads flags, environment and
+// config, and wires the other packages together.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Build says which altagate this is.
+type Build struct {
+	// Version is a release's name; empty for a build from a work tree.
+	Version string
+	// Commit is the revision that was built; empty takes it from the Go
+	// toolchain's own build information.
+	Commit string
+}
+
+// exitError ends the process with a code of its own. An empty Err prints
+// nothing: the command has said everything.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// Main runs the command that args name (without the program's own name) and
+// returns the exit code. SIGINT and SIGTERM end it gracefully.
+func Main(args []string, build Build) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return run(ctx, args, build, os.Stdout, os.Stderr)
+}
+
+func run(ctx context.Context, args []string, build Build, stdout, stderr io.Writer) int {
+	root := rootCommand(build)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		fmt.Fprintf(stderr, "altagate: %v\n", err)
+		return 1
+	}
+	if exit.err != nil {
+		fmt.Fprintf(stderr, "altagate: %v\n", exit.err)
+	}
+	return exit.code
+}
+
+func rootCommand(build Build) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "altagate",
+		Short: "The authorization sidecar for streaming edges",
+		Long: `altagate answers a proxy (nginx auth_request, Envoy ext_authz) about each viewer
+request, by asking your HTTP backend the way Cesbo Alta does: a GET with the
+viewer's query and X-Session-Id, X-Real-Ip, X-Real-Path, X-Real-Origin and
+X-Real-Ua. Status 200 allows, anything else denies.
+
+Every flag has an environment variable: --on-unavailable is
+ALTAGATE_ON_UNAVAILABLE. Flags win over the environment, the environment over
+the config file.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.AddCommand(serveCommand(build), demoCommand(build), checkCommand(), configCommand(), versionCommand(build))
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) }
+	return root
+}
+
+// fromEnvironment gives each flag that was not on the command line the value of
+// its environment variable. A list takes several values separated by spaces.
+func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var mistakes []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed || f.Name == "help" {
+			return
+		}
+		name := variable(f.Name)
+		text, ok := lookup(name)
+		if !ok {
+			return
+		}
+		values := []string{text}
+		if strings.HasSuffix(f.Value.Type(), "Array") {
+			values = strings.Fields(text)
+		}
+		for _, v := range values {
+			if err := flags.Set(f.Name, v); err != nil {
+				mistakes = append(mistakes, fmt.Errorf("environment variable %s: %w", name, err))
+			}
+		}
+	})
+	return errors.Join(mistakes...)
+}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	return "ALTAGATE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+func versionCommand(build Build) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print version, commit and Go version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b := build.complete()
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "altagate %s\ncommit %s\n%s %s/%s\n",
+				b.Version, b.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
+
+// complete fills what the release build did not set from what the Go toolchain
+// recorded.
+func (b Build) complete() Build {
+	info, ok := debug.ReadBuildInfo()
+	if ok && b.Version == "" {
+		b.Version = info.Main.Version
+	}
+	if ok && b.Commit == "" {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				b.Commit = s.Value
+			}
+		}
+	}
+	if b.Version == "" || b.Version == "(devel)" {
+		b.Version = "unreleased"
+	}
+	if b.Commit == "" {
+		b.Commit = "unknown"
+	}
+	return b
+}

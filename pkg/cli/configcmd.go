@@ -1,0 +1,69 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/altagate/altagate/pkg/config"
+)
+
+func configCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Check a config, print an example or its schema",
+		Args:  cobra.NoArgs,
+	}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use:   "validate FILE",
+			Short: "Report every mistake of a config at its line and column",
+			Long:  "validate reads a config as serve would and prints every mistake, unknown keys\nincluded. Exit code 0 if there is none, 1 if there is one.",
+			Args:  cobra.ExactArgs(1),
+			RunE:  validate,
+		},
+		printCommand("example", "Print an annotated config with every key and its default", config.Example),
+		printCommand("schema", "Print the JSON Schema of the config, for editors", config.Schema),
+	)
+	return cmd
+}
+
+func validate(cmd *cobra.Command, args []string) error {
+	file := args[0]
+	cfg, err := config.Load(file)
+	var mistakes config.Mistakes
+	if errors.As(err, &mistakes) {
+		for _, m := range mistakes {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s:%s\n", file, m)
+		}
+		return &exitError{code: 1}
+	}
+	if err != nil {
+		return err
+	}
+	if addr := config.NeedsCallers(cfg.Listen); addr != "" && len(cfg.Callers) == 0 {
+		return fmt.Errorf("%s: %s needs callers: say which addresses may ask", file, addr)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: fine: %s, %s\n", file, count(len(cfg.Backends), "backend"), count(len(cfg.Routes), "route"))
+	return err
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func printCommand(name, short string, text func() []byte) *cobra.Command {
+	return &cobra.Command{
+		Use:   name,
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(text())
+			return err
+		},
+	}
+}

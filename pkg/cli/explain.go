@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/altagate/altagate/pkg/backend"
+	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/gate"
+)
+
+// splitURL cuts a viewer's URL by bytes, as a proxy does: nothing is decoded.
+func splitURL(url string) (scheme, host, target string, err error) {
+	scheme, rest, ok := strings.Cut(url, "://")
+	if !ok || (scheme != "http" && scheme != "https") {
+		return "", "", "", errors.New("the viewer's URL has no scheme: write one such as http://tv.example.com/live/index.m3u8?token=123")
+	}
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		return scheme, rest, "/", nil
+	}
+	host, target = rest[:end], rest[end:]
+	if target[0] == '?' {
+		target = "/" + target
+	}
+	return scheme, host, target, nil
+}
+
+// explain prints what happened, for a person.
+func explain(out io.Writer, r *check.Request, e gate.Explanation) {
+	page := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(page, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	row("viewer", "%s asks %s %s%s", r.Addr, r.Method, r.Origin(), pathAndQuery(r))
+	if e.Decision.Route != "" {
+		row("route", "%s", e.Decision.Route)
+	}
+	for _, t := range e.Traces {
+		explainTrace(row, t)
+	}
+	row("decision", "%s: %s", e.Decision.Word(), inWords(e))
+	page.Flush() //nolint:errcheck // a terminal that is gone has nobody to tell
+}
+
+func pathAndQuery(r *check.Request) string {
+	if r.Query == "" {
+		return r.Path
+	}
+	return r.Path + "?" + r.Query
+}
+
+func explainTrace(row func(name, format string, args ...any), t backend.Trace) {
+	row("", "")
+	row("backend", "%s", t.Backend)
+	for _, a := range t.Attempts {
+		row("address", "%s", a.Address)
+		row("time", "%s", times(a.Phases))
+		if a.Err != nil {
+			row("failure", "%v", a.Err)
+		}
+	}
+	if t.RequestLine != "" {
+		row("sent", "%s", t.RequestLine)
+	}
+	for _, f := range t.RequestHeader {
+		row("", "%s: %s", f.Name, f.Value)
+	}
+	if t.Status != 0 {
+		row("reply", "%s", strings.TrimSpace(strconv.Itoa(t.Status)+" "+http.StatusText(t.Status)))
+	}
+	for _, f := range t.ReplyHeader {
+		row("", "%s: %s", f.Name, f.Value)
+	}
+	for line := range strings.Lines(string(t.Body)) {
+		row("", "| %s", strings.TrimRight(line, "\r\n"))
+	}
+	for _, p := range t.Probes {
+		if p.There {
+			row("probe", "%s is there: it answers altagate's own request", p.Address)
+		} else {
+			row("probe", "%s is AWAY: %v", p.Address, p.Err)
+		}
+	}
+	row("outcome", "%s", t.Outcome.Verdict)
+	row("", "")
+}
+
+// times lists the phases that took place.
+func times(p backend.Phases) string {
+	var parts []string
+	for _, phase := range []struct {
+		name string
+		took time.Duration
+	}{{"resolve", p.Resolve}, {"connect", p.Connect}, {"TLS", p.TLS}, {"first byte", p.FirstByte}, {"total", p.Total}} {
+		if phase.took > 0 {
+			parts = append(parts, fmt.Sprintf("%s %.1f ms", phase.name, float64(phase.took.Microseconds())/1000))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// inWords says what a decision means, and what to do where something is wrong.
+func inWords(e gate.Explanation) string {
+	d := e.Decision
+	switch d.Reason {
+	case check.Backend:
+		if d.Allow {
+			return "the backend answered 200"
+		}
+		return fmt.Sprintf("the backend answered %d, and only 200 allows", d.Outcome.Status)
+	case check.Default:
+		return "THE BACKEND IS NOT REACHABLE, so on_unavailable decides, for every viewer: " + d.Word() + ". Is it running?"
+	case check.Unanswered:
+		return "this question got no answer, though the backend answers altagate's own request: denied whatever the policy"
+	case check.Overload:
+		return "this machine has no descriptors, ports or memory left to ask with"
+	case check.NoRoute:
+		return "no route matches this host and path (or no route has the name given)"
+	case check.Malformed:
+		return "malformed: the URL or User-Agent can be read in two ways or cannot be sent on; the backend is not asked"
+	default:
+		return string(d.Reason)
+	}
+}
+
+// printable keeps a reply from driving the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
+			return '.'
+		}
+		return r
+	}, s)
+}

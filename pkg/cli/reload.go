@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/altagate/altagate/pkg/config"
+	"github.com/altagate/altagate/pkg/viewer"
+)
+
+// watchEvery is how often the config file is read to see whether it changed.
+const watchEvery = time.Second
+
+// reloads tells when the config file is to be read again.
+type reloads struct {
+	hangup  chan os.Signal
+	changed <-chan []byte
+}
+
+// watchFile begins to look for SIGHUP and, if there is a file, for its changes,
+// until ctx ends. It is called before the file is read, so that no change is
+// lost between the two.
+func watchFile(ctx context.Context, file string) reloads {
+	r := reloads{hangup: make(chan os.Signal, 1)}
+	signal.Notify(r.hangup, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() { signal.Stop(r.hangup) })
+	if file != "" {
+		r.changed = config.Watch(ctx, file, watchEvery)
+	}
+	return r
+}
+
+// follow reloads whenever there is reason to, until ctx ends. A hangup without a
+// config file does nothing: a terminal that closes must not end a sidecar.
+func (a *sidecar) follow(ctx context.Context, r reloads) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case data, ok := <-r.changed:
+			if !ok {
+				return
+			}
+			a.reload(a.settings.parse(data))
+		case <-r.hangup:
+			if a.settings.file != "" {
+				a.reload(a.settings.load())
+			}
+		}
+	}
+}
+
+// reload puts cfg in force, or says why the old config stays so.
+func (a *sidecar) reload(cfg *config.Config, err error) {
+	if err == nil {
+		err = a.apply(cfg)
+	}
+	a.telemetry.Reloaded(err)
+}
+
+func (a *sidecar) apply(cfg *config.Config) error {
+	if err := a.gate.Reload(cfg); err != nil {
+		return err
+	}
+	a.telemetry.Configured(names(cfg))
+	a.callers.Store(viewer.NewCallers(cfg.Callers))
+	if cfg.Listen != a.listen {
+		a.telemetry.Log().Warn().Msg("the config's listen addresses changed: they take effect with a restart")
+	}
+	return a.telemetry.SetLevel(cfg.Log.Level)
+}

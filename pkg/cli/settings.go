@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/altagate/altagate/pkg/config"
+)
+
+// settings are the flags that describe a config, or stand in for one.
+type settings struct {
+	flags         *pflag.FlagSet
+	file          string
+	backends      []string
+	onUnavailable string
+
+	http, grpc, admin   string
+	callers             []string
+	logLevel, logFormat string
+}
+
+// sourceFlags adds the flags that say which backend is asked, and what is
+// decided while it is away.
+func (s *settings) sourceFlags(cmd *cobra.Command) {
+	s.flags = cmd.Flags()
+	s.flags.StringVar(&s.file, "config", "", "config `FILE`; read again on SIGHUP and when it changes")
+	s.flags.StringArrayVar(&s.backends, "backend", nil,
+		"`URL` of the backend, instead of a config file; given again, all are asked in parallel and any allow wins (timeout 2s each)")
+	s.flags.StringVar(&s.onUnavailable, "on-unavailable", "deny",
+		"what is decided while the backend is away: `deny|allow`. Alta's own default is allow")
+}
+
+// listenFlags adds the flags of a running sidecar.
+func (s *settings) listenFlags(cmd *cobra.Command) {
+	s.flags.StringVar(&s.http, "http", config.DefaultHTTP, "listen `ADDRESS` for checks over HTTP: host:port or unix:/path; empty turns it off")
+	s.flags.StringVar(&s.grpc, "grpc", config.DefaultGRPC, "listen `ADDRESS` for Envoy's checks over gRPC; empty turns it off")
+	s.flags.StringVar(&s.admin, "admin", config.DefaultAdmin, "listen `ADDRESS` for metrics and health; empty turns it off")
+	s.flags.StringArrayVar(&s.callers, "callers", nil,
+		"`CIDR` that may ask for checks; given again, each of them. Needed when checks are listened for off loopback and Unix sockets")
+	s.logFlags()
+}
+
+func (s *settings) logFlags() {
+	s.flags.StringVar(&s.logLevel, "log-level", config.DefaultLogLevel, "`debug|info|warn|error`; debug logs each allow too")
+	s.flags.StringVar(&s.logFormat, "log-format", config.DefaultLogFormat, "`json|console`")
+}
+
+// load reads the config that the flags name or describe, with the flags and
+// the environment laid over it.
+func (s *settings) load() (*config.Config, error) {
+	cfg, err := s.source()
+	if err != nil {
+		return nil, err
+	}
+	return cfg, s.overlay(cfg)
+}
+
+func (s *settings) source() (*config.Config, error) {
+	switch {
+	case s.file != "" && (len(s.backends) > 0 || s.flags.Changed("on-unavailable")):
+		return nil, errors.New("--config and --backend or --on-unavailable (or their environment variables) are both given: " +
+			"write backends and policy in the config file, or leave the file out")
+	case s.file != "":
+		return config.Load(s.file)
+	case len(s.backends) > 0:
+		return config.Single(s.backends, s.onUnavailable)
+	default:
+		return nil, errors.New("no backend: give --backend URL, or --config FILE ('altagate config example' prints one)")
+	}
+}
+
+// parse is load for a file's content that was read already.
+func (s *settings) parse(data []byte) (*config.Config, error) {
+	cfg, err := config.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.file, err)
+	}
+	return cfg, s.overlay(cfg)
+}
+
+func (s *settings) overlay(cfg *config.Config) error {
+	for _, o := range []struct {
+		flag, value string
+		into        *string
+	}{
+		{"http", s.http, &cfg.Listen.HTTP}, {"grpc", s.grpc, &cfg.Listen.GRPC}, {"admin", s.admin, &cfg.Listen.Admin},
+		{"log-level", s.logLevel, &cfg.Log.Level}, {"log-format", s.logFormat, &cfg.Log.Format},
+	} {
+		if s.flags.Changed(o.flag) {
+			*o.into = o.value
+		}
+	}
+	if s.flags.Changed("callers") {
+		callers, err := parseCallers(s.callers)
+		if err != nil {
+			return err
+		}
+		cfg.Callers = callers
+	}
+	if cfg.Listen.HTTP == "" && cfg.Listen.GRPC == "" {
+		return errors.New("no listener for checks: give --http or --grpc an address")
+	}
+	if addr := config.NeedsCallers(cfg.Listen); addr != "" && len(cfg.Callers) == 0 {
+		return fmt.Errorf("checks are listened for on %s, where more than this machine can ask: "+
+			"say who may with --callers CIDR (in the config: callers), or listen on loopback or a Unix socket", addr)
+	}
+	return nil
+}
+
+func parseCallers(texts []string) ([]netip.Prefix, error) {
+	prefixes := make([]netip.Prefix, 0, len(texts))
+	for _, text := range texts {
+		prefix, err := config.ParseCaller(text)
+		if err != nil {
+			return nil, fmt.Errorf("--callers: %w", err)
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
+}
