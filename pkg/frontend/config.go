@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 // DefaultWait is how long a caller is taken to wait where it does not say.
 const DefaultWait = 5 * time.Second
 
-// Record gets every check that was answered, once, with the decision and the
+// Record gets every check that was answered, once (not one whose caller has
+// left: nobody was told anything), with the decision and the
 // time from reading the check to having the decision. Where the decision is
 // malformed or bad-check, r holds only what could be read. It is called from
 // many goroutines at once, before the proxy has its answer, so it must not wait.
@@ -29,8 +31,8 @@ type Config struct {
 
 // Check decides about one check of the caller at peer, and records it. The
 // Checker gets the deadline that the caller stated, in c.Wait or by ctx, else
-// DefaultWait; a caller that leaves ends ctx. What a caller says that may not
-// ask is not read: its check is a bad-check.
+// DefaultWait; a caller that leaves ends ctx. Of a caller that may not ask nothing
+// is believed: its check is a bad-check.
 func (c Config) Check(ctx context.Context, peer net.Addr, said Context) check.Decision {
 	start := time.Now()
 	if peer == nil || c.May == nil || !c.May(peer) {
@@ -43,7 +45,7 @@ func (c Config) Check(ctx context.Context, peer net.Addr, said Context) check.De
 		defer cancel()
 		d = c.Checker.Check(ctx, &r)
 	}
-	if c.Record != nil {
+	if left := errors.Is(ctx.Err(), context.Canceled); c.Record != nil && !left {
 		c.Record(&r, d, time.Since(start))
 	}
 	return d
