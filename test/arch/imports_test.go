@@ -1,0 +1,97 @@
+package arch
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const module = "github.com/altagate/altagate/"
+
+// may says which packages of ours each package may import. A new package gets a
+// line here, and one in ARCHITECTURE.md.
+func may() map[string][]string {
+	return map[string][]string{
+		"cmd/altagate": {"pkg/cli"},
+		"pkg/cli": {
+			"pkg/admin", "pkg/backend", "pkg/check", "pkg/config", "pkg/demo", "pkg/frontend", "pkg/frontend/extauthz", "pkg/gate",
+			"pkg/policy", "pkg/route", "pkg/server", "pkg/target", "pkg/telemetry", "pkg/viewer",
+		},
+		"pkg/gate":              {"pkg/backend", "pkg/check", "pkg/config", "pkg/policy", "pkg/route"},
+		"pkg/backend":           {"pkg/check", "pkg/target"},
+		"pkg/policy":            {"pkg/check"},
+		"pkg/config":            {"pkg/target", "pkg/viewer"},
+		"pkg/frontend":          {"pkg/check", "pkg/target", "pkg/viewer"},
+		"pkg/frontend/extauthz": {"pkg/check", "pkg/frontend", "pkg/target", "pkg/viewer"},
+		"pkg/telemetry":         {"pkg/check"},
+		"pkg/admin":             {},
+		"pkg/check":             {},
+		"pkg/demo":              {},
+		"pkg/route":             {},
+		"pkg/server":            {},
+		"pkg/target":            {},
+		"pkg/viewer":            {},
+	}
+}
+
+// owners says which packages may import a foreign module, by the beginning of
+// its import path. One package knows each, so that it can be replaced.
+func owners() map[string][]string {
+	return map[string][]string{
+		"github.com/envoyproxy/": {"pkg/frontend/extauthz"},
+		"google.golang.org/":     {"pkg/frontend/extauthz"},
+		"github.com/rs/zerolog":  {"pkg/telemetry", "pkg/cli"},
+		"github.com/prometheus/": {"pkg/telemetry"},
+		"golang.org/x/time/rate": {"pkg/telemetry"},
+		"go.yaml.in/yaml/":       {"pkg/config"},
+		"github.com/spf13/cobra": {"pkg/cli"},
+		"github.com/spf13/pflag": {"pkg/cli"},
+	}
+}
+
+// imported calls f for each import of a file that is part of the product.
+func imported(all []source, f func(s source, name string)) {
+	for _, s := range all {
+		if s.isTest() || strings.HasPrefix(s.path, "test/") {
+			continue
+		}
+		for _, i := range s.tree.Imports {
+			if name, err := strconv.Unquote(i.Path.Value); err == nil {
+				f(s, name)
+			}
+		}
+	}
+}
+
+func importsOfOurs(all []source) (findings []string) {
+	allowed := may()
+	for _, s := range all {
+		if _, known := allowed[s.dir()]; !known && !strings.HasPrefix(s.path, "test/") {
+			findings = append(findings, fmt.Sprintf("%s: nothing is said about what %s may import", s.path, s.dir()))
+		}
+	}
+	imported(all, func(s source, name string) {
+		ours, ok := strings.CutPrefix(name, module)
+		if ok && !slices.Contains(allowed[s.dir()], ours) {
+			findings = append(findings, fmt.Sprintf("%s: %s may not import %s", s.path, s.dir(), ours))
+		}
+	})
+	return findings
+}
+
+func foreignImports(all []source) (findings []string) {
+	imported(all, func(s source, name string) {
+		first, _, _ := strings.Cut(name, "/")
+		if !strings.Contains(first, ".") || strings.HasPrefix(name, module) {
+			return
+		}
+		for prefix, packages := range owners() {
+			if strings.HasPrefix(name, prefix) && slices.Contains(packages, s.dir()) {
+				return
+			}
+		}
+		findings = append(findings, fmt.Sprintf("%s: %s is not an owner of %s", s.path, s.dir(), name))
+	})
+	return findings
+}
