@@ -164,7 +164,10 @@ func writer(c Config) (io.Writer, error) {
 		return w, nil
 	case "console":
 		plain := os.Getenv("NO_COLOR") != "" || !isTerminal(w)
-		return zerolog.ConsoleWriter{Out: w, NoColor: plain, TimeFormat: "15:04:05.000"}, nil
+		return zerolog.ConsoleWriter{
+			Out: w, NoColor: plain, TimeFormat: "15:04:05.000",
+			FieldsOrder: []string{"decision", "reason", "route", "proxy", "method", "host", "path", "query", "addr"},
+		}, nil
 	default:
 		return nil, fmt.Errorf("log format %q is not known: use json or console", c.Format)
 	}
