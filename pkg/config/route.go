@@ -223,8 +223,28 @@ func readMatchPath(v value) (string, bool) {
 		v.wrong("a path has no query: leave out ? and what follows")
 	case t.Path != raw:
 		v.wrong("would never match as it is spelled: write it as %q", t.Path)
+	case twoSpellings(raw) != "":
+		v.wrong("%s can be written in another way too, escaped or not, which a proxy serves alike and this route would miss: "+
+			"end the path before the segment that holds it", twoSpellings(raw))
 	default:
 		return raw, true
 	}
 	return "", false
+}
+
+// twoSpellings gives the first character of a normal path that proxies serve as
+// the same whether it is escaped or not, though it is not the same to package
+// target; "" if there is none.
+func twoSpellings(path string) string {
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case c == '%' && path[i+1] < '8':
+			return path[i : i+3]
+		case c == '%': // not ASCII, so there is no other spelling
+			i += 2
+		case strings.IndexByte("/-._~", c) < 0 && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9'):
+			return path[i : i+1]
+		}
+	}
+	return ""
 }
