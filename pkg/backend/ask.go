@@ -203,7 +203,7 @@ func (b *Backend) try(ctx context.Context, a *address, r *check.Request, session
 	// Before there is a connection, TLS included, nothing can have been sent.
 	sent = connected.Load()
 	if sent {
-		err = withoutBytes(err)
+		return reply{}, true, withoutBytes(err)
 	}
-	return reply{}, sent, err
+	return reply{}, false, blamed(err)
 }

@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/textproto"
 	"os"
@@ -25,6 +26,32 @@ func isOwn(err error) bool {
 		}
 	}
 	return false
+}
+
+// blamed is the failure of a request, and that of altagate's own machine with it
+// where a lookup hides one: without a descriptor for the hosts file, a name that
+// only stands there is "no such host", and the backend would seem to be away.
+func blamed(err error) error {
+	var dns *net.DNSError
+	if !errors.As(err, &dns) || isOwn(err) {
+		return err
+	}
+	if own := spare(); own != nil {
+		return fmt.Errorf("%w, and there was no descriptor for the lookup: %w", err, own)
+	}
+	return err
+}
+
+// spare fails if the machine has not a few descriptors left for altagate.
+func spare() error {
+	for range 8 {
+		f, err := os.Open(os.DevNull)
+		if err != nil && isOwn(err) {
+			return err
+		}
+		defer f.Close()
+	}
+	return nil
 }
 
 // isSilent reports whether a failure is that nothing came in time, as against

@@ -24,7 +24,7 @@ const (
 func probe(ctx context.Context, send sender, e *endpoint, unavailable []int) error {
 	resp, err := send(e.probe(ctx))
 	if err != nil {
-		return fmt.Errorf("probing: %w", withoutBytes(err))
+		return fmt.Errorf("probing: %w", withoutBytes(blamed(err)))
 	}
 	resp.Body.Close() // the head was the answer
 	if slices.Contains(unavailable, resp.StatusCode) {

@@ -119,7 +119,7 @@ func (b *Backend) traceQuestion(ctx context.Context, send sender, t *Trace, r *c
 func (t *Trace) exchange(send sender, q *http.Request, unavailable []int) error {
 	resp, err := send(q)
 	if err != nil {
-		return withoutBytes(err)
+		return withoutBytes(blamed(err))
 	}
 	t.Status = resp.StatusCode
 	for _, name := range slices.Sorted(maps.Keys(resp.Header)) {
