@@ -55,7 +55,7 @@ func (p *pool) follow(a *address) {
 			return
 		}
 		select {
-		case <-time.After(pause*9/10 + rand.N(pause/5)):
+		case <-time.After(pause*9/10 + rand.N(pause/5)): //nolint:gosec // It spreads probes, and hides nothing.
 		case <-p.ctx.Done():
 			return
 		}
