@@ -1,0 +1,59 @@
+# "make" alone lists the targets. build and demo need Go only; the others install
+# what they need first ("make deps").
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build demo test e2e lint bench fuzz deps clean
+
+# grpcnotrace leaves out gRPC's debug pages, and half of the binary with them.
+TAGS := grpcnotrace
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# How long each fuzz target runs.
+FUZZTIME ?= 30s
+# "short" makes the benchmark take less than a minute.
+BENCH ?= full
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/altagate, one static binary
+	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags '$(LDFLAGS)' -o bin/altagate ./cmd/altagate
+
+demo: build ## run altagate with a demo backend, origin and edge; ends with Ctrl-C
+	bin/altagate demo
+
+test: deps ## all tests, on real nginx, Envoy and PHP, with short fuzzing and a short benchmark
+	go vet -tags $(TAGS) ./...
+	CI=true go test -tags $(TAGS) -race -shuffle=on -timeout 15m ./...
+	$(MAKE) --no-print-directory fuzz FUZZTIME=3s
+	$(MAKE) --no-print-directory bench BENCH=short
+
+e2e: deps ## the tests on real nginx, Envoy and PHP alone
+	CI=true go test -tags $(TAGS) -race -shuffle=on -count=1 -v ./test/e2e
+
+lint: .deps/bin/golangci-lint ## gofmt, go vet and golangci-lint
+	.deps/bin/golangci-lint run --build-tags $(TAGS) ./...
+
+# Built from source at the version of test/tools/go.mod: minutes once, then kept.
+.deps/bin/golangci-lint: test/tools/go.mod test/tools/go.sum
+	@echo "building golangci-lint into .deps/bin (a few minutes, once)"
+	GOBIN=$(CURDIR)/.deps/bin go -C test/tools install tool
+	@touch $@
+
+bench: deps ## what a check costs, against the same proxies asking a server that does nothing
+	BENCH=$(BENCH) go test -tags $(TAGS) -count=1 -timeout 30m -run '^TestBench$$' -v ./test/bench
+
+fuzz: ## run each fuzz target for FUZZTIME (30s)
+	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' pkg | while IFS=: read -r file _ func; do \
+		go test -tags $(TAGS) -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+	done
+
+deps: ## install what the tests need: nginx, PHP, wrk (apt) and Envoy (pip, into .deps)
+	@test/tools/deps
+
+clean: ## remove what was built and installed here
+	rm -rf bin .deps
