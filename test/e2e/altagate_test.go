@@ -4,16 +4,17 @@ import (
 	"bufio"
 	"io"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/altagate/altagate/test/rig"
 )
 
 // altagate is a running "altagate serve".
 type altagate struct {
-	*process
+	*rig.Process
 	// http and grpc are host:port, or the path of a Unix socket.
 	http, grpc, admin string
 }
@@ -21,13 +22,13 @@ type altagate struct {
 // serve starts altagate with the flags given, on TCP or on Unix sockets.
 func serve(t *testing.T, unix bool, flags ...string) *altagate {
 	t.Helper()
-	a := &altagate{admin: freeAddress(t)}
+	a := &altagate{admin: rig.FreeAddress(t)}
 	scheme := ""
 	if unix {
-		dir := tempDir(t)
+		dir := rig.TempDir(t)
 		a.http, a.grpc, scheme = filepath.Join(dir, "http.sock"), filepath.Join(dir, "grpc.sock"), "unix:"
 	} else {
-		a.http, a.grpc = freeAddress(t), freeAddress(t)
+		a.http, a.grpc = rig.FreeAddress(t), rig.FreeAddress(t)
 	}
 	a.restart(t, append([]string{"--http", scheme + a.http, "--grpc", scheme + a.grpc, "--admin", a.admin}, flags...)...)
 	return a
@@ -36,9 +37,9 @@ func serve(t *testing.T, unix bool, flags ...string) *altagate {
 // restart starts altagate again, or at first, with these flags.
 func (a *altagate) restart(t *testing.T, flags ...string) {
 	t.Helper()
-	a.process = start(t, "altagate", exec.Command(altagateBin, append([]string{"serve", "--log-format", "json"}, flags...)...))
-	a.listening(t, "tcp", a.admin)
-	until(t, "altagate to be ready", func() bool {
+	a.Process = rig.Start(t, "altagate", altagateBin, append([]string{"serve", "--log-format", "json"}, flags...)...)
+	a.Listening(t, "tcp", a.admin)
+	rig.Until(t, "altagate to be ready", func() bool {
 		status, _ := a.ask(t, "/readyz")
 		return status == http.StatusOK
 	})

@@ -61,7 +61,7 @@ func TestTheCachingEdgeChecksWhatItHasInItsCache(t *testing.T) {
 	if got, fetched := asks("/ch/1/a.ts?token=mallory", nil); got.status != 403 || fetched != "" {
 		t.Errorf("a denied viewer of a cached segment: status %d, want 403", got.status)
 	}
-	a.stop(t)
+	a.Stop(t)
 	if got, _ := asks("/ch/1/a.ts?token=alice", nil); got.status != 500 {
 		t.Errorf("a cached segment while altagate is away: status %d, want 500", got.status)
 	}

@@ -1,6 +1,10 @@
 package e2e
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/altagate/altagate/test/rig"
+)
 
 // TestErrorPagesOfOuterLevelsOpenNothing puts into nginx what operators have at
 // their servers for other reasons, and what would turn a denial, or altagate
@@ -24,9 +28,9 @@ func TestErrorPagesOfOuterLevelsOpenNothing(t *testing.T) {
 				backend := startFake(t, byToken, status(200))
 				a := serve(t, e.unix, "--backend", backend.url())
 				o := startOrigin(t)
-				cache := "proxy_cache_path " + tempDir(t) + " keys_zone=everything:1m;\n"
+				cache := "proxy_cache_path " + rig.TempDir(t) + " keys_zone=everything:1m;\n"
 				v := viewer{edge: e.start(t, e, a, o.address,
-					swap{server, server + recipe + page}, swap{"log_format ", cache + "log_format "})}
+					rig.Swap{server, server + recipe + page}, rig.Swap{"log_format ", cache + "log_format "})}
 				if got := v.get(t, "/x?token=123"); got.status != 200 || len(o.take()) != 1 {
 					t.Errorf("with the token: status %d, want 200", got.status)
 				}
@@ -34,7 +38,7 @@ func TestErrorPagesOfOuterLevelsOpenNothing(t *testing.T) {
 				if len(o.take()) > 0 {
 					t.Error("without the token the origin was reached")
 				}
-				a.stop(t)
+				a.Stop(t)
 				for _, target := range []string{"/x?token=1", "/y?token=123"} {
 					v.get(t, target)
 				}

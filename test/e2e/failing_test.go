@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/altagate/altagate/test/rig"
 )
 
 // TestWhatABackendDoesDecides asks through each kind of proxy, under both
@@ -53,7 +55,7 @@ func TestWhatABackendDoesDecides(t *testing.T) {
 }
 
 func backendDoes(t *testing.T, e edge, policy string, question, probe act, want string) {
-	url := "http://" + freeAddress(t) + "/"
+	url := "http://" + rig.FreeAddress(t) + "/"
 	if question != nil {
 		url = startFake(t, question, probe).url()
 	}
@@ -92,7 +94,7 @@ func TestASlowBackendAndTheDeadlineOfEnvoy(t *testing.T) {
 	a := serve(t, false, "--backend", f.url())
 	o := startOrigin(t)
 	e := edges[3]
-	v := viewer{edge: e.start(t, e, a, o.address, swap{"timeout: 5s", "timeout: 0.2s"})}
+	v := viewer{edge: e.start(t, e, a, o.address, rig.Swap{"timeout: 5s", "timeout: 0.2s"})}
 	if got := v.get(t, "/live/index.m3u8?token=123"); got.status != 503 {
 		t.Errorf("status %d, want 503", got.status)
 	}
@@ -103,7 +105,7 @@ func TestASlowBackendAndTheDeadlineOfEnvoy(t *testing.T) {
 		t.Error("the origin was reached")
 	}
 	f.set(status(200), status(200))
-	until(t, "a try that is allowed", func() bool { return v.get(t, "/live/index.m3u8?token=123").status == 200 })
+	rig.Until(t, "a try that is allowed", func() bool { return v.get(t, "/live/index.m3u8?token=123").status == 200 })
 }
 
 // TestTheShippedTimeoutsOutlastASlowBackend has a backend that needs most of

@@ -11,10 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-)
 
-// top is the repository's top directory, as seen from here.
-const top = "../.."
+	"github.com/altagate/altagate/test/rig"
+)
 
 // altagateBin is the altagate under test, built with the race detector.
 var altagateBin string
@@ -38,32 +37,10 @@ func buildAndRun(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	altagateBin = filepath.Join(dir, "altagate")
 	build := exec.Command("go", "build", "-race", "-tags", "grpcnotrace", "-o", altagateBin, "./cmd/altagate")
-	build.Dir = top
+	build.Dir = rig.Top
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building altagate: %v\n%s", err, out)
 		return 1
 	}
 	return m.Run()
-}
-
-// program finds a program by its names, the first that is there.
-func program(t *testing.T, names ...string) string {
-	t.Helper()
-	for _, name := range names {
-		if found, err := filepath.Glob(name); err == nil && len(found) > 0 {
-			path, err := filepath.Abs(found[len(found)-1])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return path
-		}
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("none of %q is here: run \"make deps\"", names)
-	}
-	t.Skipf("NOT TESTED: none of %q is here; \"make deps\" installs it", names)
-	return ""
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/altagate/altagate/test/rig"
 )
 
 // origin is what an edge protects. It keeps what it was asked.
@@ -101,7 +103,7 @@ func (v viewer) try(r request) (answer, error) {
 	req.URL.Opaque = r.target
 	req.Host = r.host
 	if r.host == "" {
-		req.Host = "tv.example.com:" + port(v.edge.address)
+		req.Host = "tv.example.com:" + rig.Port(v.edge.address)
 	}
 	for name, values := range r.header {
 		req.Header[name] = values
@@ -130,7 +132,7 @@ func raw(t *testing.T, v viewer, bytes string) int {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(rig.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.WriteString(c, bytes); err != nil {

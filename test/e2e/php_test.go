@@ -4,15 +4,16 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/altagate/altagate/test/rig"
 )
 
 // php is the example backend, running.
 type php struct {
-	*process
+	*rig.Process
 	url string
 	// log gives what the script has logged.
 	log func() string
@@ -21,19 +22,19 @@ type php struct {
 // startPHP runs the example backend as its own comment says.
 func startPHP(t *testing.T) *php {
 	t.Helper()
-	address := freeAddress(t)
-	p := start(t, "php -S", exec.Command(program(t, "php"), "-S", address, filepath.Join(top, "deploy/php/auth.php")))
-	p.listening(t, "tcp", address)
-	return &php{p, "http://" + address + "/", p.log.String}
+	address := rig.FreeAddress(t)
+	p := rig.Start(t, "php -S", rig.Program(t, "php"), "-S", address, filepath.Join(rig.Top, "deploy/php/auth.php"))
+	p.Listening(t, "tcp", address)
+	return &php{p, "http://" + address + "/", func() string { return p.Log(t) }}
 }
 
 // startFPM runs the example backend under nginx and php-fpm.
 func startFPM(t *testing.T) *php {
 	t.Helper()
-	bin := program(t, "/usr/sbin/php-fpm*", "php-fpm")
-	dir := tempDir(t)
+	bin := rig.Program(t, "/usr/sbin/php-fpm*", "php-fpm")
+	dir := rig.TempDir(t)
 	socket := filepath.Join(dir, "fpm.sock")
-	conf := write(t, filepath.Join(dir, "fpm.conf"), `
+	conf := rig.Write(t, filepath.Join(dir, "fpm.conf"), `
 [global]
 error_log = /dev/stderr
 daemonize = no
@@ -45,22 +46,22 @@ listen = `+socket+`
 pm = static
 pm.max_children = 2
 `)
-	fpm := start(t, "php-fpm", exec.Command(bin, "--nodaemonize", "--allow-to-run-as-root", "--fpm-config", conf))
-	fpm.listening(t, "unix", socket)
+	fpm := rig.Start(t, "php-fpm", bin, "--nodaemonize", "--allow-to-run-as-root", "--fpm-config", conf)
+	fpm.Listening(t, "unix", socket)
 
-	script, err := filepath.Abs(filepath.Join(top, "deploy/php/auth.php"))
+	script, err := filepath.Abs(filepath.Join(rig.Top, "deploy/php/auth.php"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
-	web := nginx(t, dir, shipped(t, "deploy/php/nginx-fpm.conf", dir,
-		swap{"127.0.0.1:6000;", address + ";"},
-		swap{"include fastcgi_params", "include /etc/nginx/fastcgi_params"},
-		swap{"/usr/local/share/altagate-auth.php", script},
-		swap{"/run/php/php-fpm.sock", socket},
+	address := rig.FreeAddress(t)
+	web := rig.Nginx(t, dir, rig.Shipped(t, "deploy/php/nginx-fpm.conf", dir,
+		rig.Swap{"127.0.0.1:6000;", address + ";"},
+		rig.Swap{"include fastcgi_params", "include /etc/nginx/fastcgi_params"},
+		rig.Swap{"/usr/local/share/altagate-auth.php", script},
+		rig.Swap{"/run/php/php-fpm.sock", socket},
 	), address)
 	// FastCGI hands the script's log to nginx.
-	return &php{fpm, "http://" + address + "/", web.log.String}
+	return &php{fpm, "http://" + address + "/", func() string { return web.Log(t) }}
 }
 
 // asked gives the headers of each question that the script has logged.
@@ -84,7 +85,7 @@ func (p *php) asked(t *testing.T) (questions []map[string]string) {
 // waits for it, because PHP writes its log beside its answer.
 func (p *php) told(t *testing.T, agent string) (headers map[string]string) {
 	t.Helper()
-	until(t, "PHP to log the question about "+agent, func() bool {
+	rig.Until(t, "PHP to log the question about "+agent, func() bool {
 		for _, headers = range p.asked(t) {
 			if headers["X-Real-Ua"] == agent {
 				return true

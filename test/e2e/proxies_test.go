@@ -1,12 +1,11 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/altagate/altagate/test/rig"
 )
 
 // edge is a proxy with a shipped config, in front of an origin.
@@ -16,7 +15,7 @@ type edge struct {
 	unix bool
 	// closed is what a viewer gets while altagate is away.
 	closed int
-	start  func(t *testing.T, e edge, a *altagate, origin string, swaps ...swap) *proxy
+	start  func(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.Swap) *proxy
 }
 
 // edges are all the configs that are shipped.
@@ -35,32 +34,32 @@ func tcpEdges() []edge { return []edge{edges[0], edges[3], edges[5]} }
 
 // proxy is a running edge.
 type proxy struct {
-	*process
+	*rig.Process
 	address string
 	// accessLog gives the access log's text.
 	accessLog func() string
 }
 
 // startNginx runs a file of nginx/ as if it lay in conf.d.
-func startNginx(t *testing.T, e edge, a *altagate, origin string, swaps ...swap) *proxy {
+func startNginx(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.Swap) *proxy {
 	t.Helper()
-	dir := tempDir(t)
-	p := &proxy{address: freeAddress(t)}
-	check := swap{"127.0.0.1:9180", a.http}
+	dir := rig.TempDir(t)
+	p := &proxy{address: rig.FreeAddress(t)}
+	check := rig.Swap{"127.0.0.1:9180", a.http}
 	if e.unix {
-		check = swap{"unix:/run/altagate/http.sock", "unix:" + a.http}
+		check = rig.Swap{"unix:/run/altagate/http.sock", "unix:" + a.http}
 	}
 	switch filepath.Base(e.file) {
 	case "altagate.conf":
-		swaps = append(swaps, swap{"listen 8081", "listen " + p.address})
+		swaps = append(swaps, rig.Swap{"listen 8081", "listen " + p.address})
 	case "altagate-unix.conf":
-		swaps = append(swaps, swap{"listen 8083", "listen " + p.address})
+		swaps = append(swaps, rig.Swap{"listen 8083", "listen " + p.address})
 	case "hls-edge.conf":
-		swaps = append(swaps, swap{"listen 8084", "listen " + p.address}, swap{"/var/cache/", dir + "/"})
+		swaps = append(swaps, rig.Swap{"listen 8084", "listen " + p.address}, rig.Swap{"/var/cache/", dir + "/"})
 	}
-	swaps = append(swaps, check, swap{"127.0.0.1:8000", origin}, swap{"/var/log/nginx/", dir + "/"})
-	conf := shipped(t, e.file, dir, swaps...)
-	p.process = nginx(t, dir, conf, p.address)
+	swaps = append(swaps, check, rig.Swap{"127.0.0.1:8000", origin}, rig.Swap{"/var/log/nginx/", dir + "/"})
+	conf := rig.Shipped(t, e.file, dir, swaps...)
+	p.Process = rig.Nginx(t, dir, conf, p.address)
 	p.accessLog = func() string {
 		logs, err := filepath.Glob(dir + "/altagate*.log")
 		if err != nil || len(logs) != 1 {
@@ -75,64 +74,25 @@ func startNginx(t *testing.T, e edge, a *altagate, origin string, swaps ...swap)
 	return p
 }
 
-// nginx runs nginx with the conf given, as Debian's nginx.conf includes it.
-func nginx(t *testing.T, dir, conf, address string) *process {
-	t.Helper()
-	bin := program(t, "nginx", "/usr/sbin/nginx")
-	user := ""
-	if os.Geteuid() == 0 {
-		user = "user root;"
-	}
-	var temp strings.Builder
-	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		fmt.Fprintf(&temp, "%s_temp_path %s/%s;\n", kind, dir, kind)
-	}
-	main := write(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`
-%s
-daemon off;
-worker_processes 1;
-pid %s/nginx.pid;
-error_log stderr;
-events { worker_connections 768; }
-http {
-	include /etc/nginx/mime.types;
-	default_type application/octet-stream;
-	access_log %s/other.log;
-	%s
-	include %s;
-}
-`, user, dir, dir, temp.String(), conf))
-	p := start(t, "nginx", exec.Command(bin, "-e", "stderr", "-p", dir, "-c", main))
-	p.listening(t, "tcp", address)
-	return p
-}
-
 // startEnvoy runs a file of envoy/.
-func startEnvoy(t *testing.T, e edge, a *altagate, origin string, swaps ...swap) *proxy {
+func startEnvoy(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.Swap) *proxy {
 	t.Helper()
-	bin := program(t, os.Getenv("ALTAGATE_TEST_ENVOY"), top+"/.deps/venv/bin/envoy", "envoy")
-	p := &proxy{address: freeAddress(t)}
-	at := func(address string) string {
-		return "{address: " + host(address) + ", port_value: " + port(address) + "}"
-	}
+	p := &proxy{address: rig.FreeAddress(t)}
 	swaps = append(swaps,
-		swap{"{address: 0.0.0.0, port_value: 8082}", at(p.address)},
-		swap{"{address: 127.0.0.1, port_value: 8000}", at(origin)})
+		rig.Swap{"{address: 0.0.0.0, port_value: 8082}", rig.EnvoyAddress(p.address)},
+		rig.Swap{"{address: 127.0.0.1, port_value: 8000}", rig.EnvoyAddress(origin)})
 	switch filepath.Base(e.file) {
 	case "grpc.yaml":
-		swaps = append(swaps, swap{"{address: 127.0.0.1, port_value: 9181}", at(a.grpc)})
+		swaps = append(swaps, rig.Swap{"{address: 127.0.0.1, port_value: 9181}", rig.EnvoyAddress(a.grpc)})
 	case "http.yaml":
-		swaps = append(swaps, swap{"{address: 127.0.0.1, port_value: 9180}", at(a.http)})
+		swaps = append(swaps, rig.Swap{"{address: 127.0.0.1, port_value: 9180}", rig.EnvoyAddress(a.http)})
 	case "grpc-unix.yaml":
-		swaps = append(swaps, swap{"/run/altagate/grpc.sock", a.grpc})
+		swaps = append(swaps, rig.Swap{"/run/altagate/grpc.sock", a.grpc})
 	case "http-unix.yaml":
-		swaps = append(swaps, swap{"/run/altagate/http.sock", a.http})
+		swaps = append(swaps, rig.Swap{"/run/altagate/http.sock", a.http})
 	}
-	conf := shipped(t, e.file, tempDir(t), swaps...)
-	// Several run at once here: without --use-dynamic-base-id they would clash.
-	p.process = start(t, "envoy", exec.Command(bin, "-c", conf, "--concurrency", "1", "--use-dynamic-base-id",
-		"--log-level", "warn", "--file-flush-interval-msec", "50"))
-	p.listening(t, "tcp", p.address)
-	p.accessLog = p.log.String
+	conf := rig.Shipped(t, e.file, rig.TempDir(t), swaps...)
+	p.Process = rig.Envoy(t, conf, p.address)
+	p.accessLog = func() string { return p.Log(t) }
 	return p
 }

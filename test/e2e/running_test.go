@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/altagate/altagate/test/rig"
 )
 
 func configFile(backend string, extra string) string {
@@ -29,7 +31,7 @@ func TestReloadingLosesNoCheck(t *testing.T) {
 		t.Run(e.file, func(t *testing.T) {
 			t.Parallel()
 			backend := startFake(t, status(200), status(200))
-			file := write(t, filepath.Join(tempDir(t), "altagate.yaml"), configFile(backend.url(), ""))
+			file := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), configFile(backend.url(), ""))
 			a := serve(t, e.unix, "--config", file)
 			o := startOrigin(t)
 			v := viewer{edge: e.start(t, e, a, o.address)}
@@ -57,9 +59,9 @@ func TestReloadingLosesNoCheck(t *testing.T) {
 					result = "error"
 				}
 				before := a.metric(t, "altagate_config_reloads_total", `result="`+result+`"`)
-				write(t, file, content)
-				a.signal(t, syscall.SIGHUP)
-				until(t, "the reload to end in "+result, func() bool {
+				rig.Write(t, file, content)
+				a.Signal(t, syscall.SIGHUP)
+				rig.Until(t, "the reload to end in "+result, func() bool {
 					return a.metric(t, "altagate_config_reloads_total", `result="`+result+`"`) > before
 				})
 			}
@@ -77,12 +79,12 @@ func TestReloadingLosesNoCheck(t *testing.T) {
 func TestAConfigMapThatChangesIsReadAgain(t *testing.T) {
 	t.Parallel()
 	deny, allow := startFake(t, status(403), status(200)), startFake(t, status(200), status(200))
-	dir := tempDir(t)
+	dir := rig.TempDir(t)
 	version := func(name string, backend *fake) {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(dir, name, "altagate.yaml"), configFile(backend.url(), ""))
+		rig.Write(t, filepath.Join(dir, name, "altagate.yaml"), configFile(backend.url(), ""))
 		temporary := filepath.Join(dir, "..data_tmp")
 		if err := os.Symlink(name, temporary); err != nil {
 			t.Fatal(err)
@@ -105,7 +107,7 @@ func TestAConfigMapThatChangesIsReadAgain(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "..2026_1")); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the new backend to be asked", func() bool { return ask() == 200 })
+	rig.Until(t, "the new backend to be asked", func() bool { return ask() == 200 })
 }
 
 // askAltagate asks for a check as the shipped nginx configs do.
@@ -146,13 +148,13 @@ func TestAStopAnswersWhatWasAsked(t *testing.T) {
 				}
 				answered <- got
 			}()
-			until(t, "the backend to be asked", func() bool { return backend.counted() == 1 })
-			a.stop(t)
+			rig.Until(t, "the backend to be asked", func() bool { return backend.counted() == 1 })
+			a.Stop(t)
 			if got := <-answered; got.status != 200 {
 				t.Errorf("status %d, want 200", got.status)
 			}
-			if a.err != nil {
-				t.Errorf("altagate ended with %v", a.err)
+			if a.Err() != nil {
+				t.Errorf("altagate ended with %v", a.Err())
 			}
 		})
 	}
@@ -169,7 +171,7 @@ func TestGRPCHealthTellsOfAStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	health := healthpb.NewHealthClient(conn)
 	now, err := health.Check(ctx, &healthpb.HealthCheckRequest{})
@@ -188,7 +190,7 @@ func TestGRPCHealthTellsOfAStop(t *testing.T) {
 			t.Fatalf("Watch: %v, %v, want %v", got, err, want)
 		}
 		if want == healthpb.HealthCheckResponse_SERVING {
-			a.signal(t, syscall.SIGTERM)
+			a.Signal(t, syscall.SIGTERM)
 		}
 	}
 }
@@ -220,7 +222,7 @@ func TestTheExampleBackendUnderFPM(t *testing.T) {
 	backend := startFPM(t)
 	config := configFile(backend.url, "    on_unavailable: allow\n")
 	config = strings.Replace(config, "routes:", "    unavailable_statuses: [502, 503, 504]\nroutes:", 1)
-	file := write(t, filepath.Join(tempDir(t), "altagate.yaml"), config)
+	file := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), config)
 	a := serve(t, false, "--config", file)
 	o := startOrigin(t)
 	v := viewer{edge: edges[0].start(t, edges[0], a, o.address)}
@@ -232,7 +234,7 @@ func TestTheExampleBackendUnderFPM(t *testing.T) {
 	if told := backend.told(t, "player"); told["X-Real-Path"] != "/live/index.m3u8" || told["X-Real-Ip"] != "127.0.0.1" {
 		t.Errorf("the script was told %v", told)
 	}
-	backend.stop(t)
+	backend.Stop(t)
 	if got := v.get(t, "/live/index.m3u8?token=1"); got.status != 200 || a.decided(t, "allow", "default") != 1 {
 		t.Errorf("without php-fpm: status %d, want 200 by default", got.status)
 	}
@@ -245,7 +247,7 @@ func TestCheckTellsWhatTheBackendDoes(t *testing.T) {
 	const watch = "http://tv.example.com/live/index.m3u8?token="
 	check := func(want int, says string, args ...string) {
 		t.Helper()
-		code, printed := run(t, altagateBin, append([]string{"check"}, args...)...)
+		code, printed := rig.Run(t, altagateBin, append([]string{"check"}, args...)...)
 		if code != want || !strings.Contains(strings.ToLower(printed), says) {
 			t.Errorf("check %q: exit code %d, want %d and %q in\n%s", args, code, want, says, printed)
 		}
@@ -254,16 +256,16 @@ func TestCheckTellsWhatTheBackendDoes(t *testing.T) {
 	check(1, "deny", watch+"1", "--backend", backend.url)
 	check(3, "scheme", watch+"123", "--backend", strings.TrimPrefix(backend.url, "http://"))
 	check(3, "url", "--backend", backend.url)
-	backend.stop(t)
+	backend.Stop(t)
 	check(2, "refused", watch+"123", "--backend", backend.url)
 }
 
 // TestAPortInUseIsSaidPlainly starts a second altagate on the first one's port.
 func TestAPortInUseIsSaidPlainly(t *testing.T) {
 	t.Parallel()
-	a := serve(t, false, "--backend", "http://"+freeAddress(t)+"/")
-	code, printed := run(t, altagateBin, "serve", "--backend", "http://127.0.0.1:1/", "--http", a.http,
-		"--grpc", freeAddress(t), "--admin", freeAddress(t))
+	a := serve(t, false, "--backend", "http://"+rig.FreeAddress(t)+"/")
+	code, printed := rig.Run(t, altagateBin, "serve", "--backend", "http://127.0.0.1:1/", "--http", a.http,
+		"--grpc", rig.FreeAddress(t), "--admin", rig.FreeAddress(t))
 	if code == 0 || !strings.Contains(printed, a.http) || !strings.Contains(printed, "in use") {
 		t.Errorf("exit code %d:\n%s", code, printed)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/altagate/altagate/test/rig"
 )
 
 // TestEachShippedConfigLetsInWhomTheBackendAllows asks through every proxy that
@@ -79,7 +81,7 @@ func fiveHeaders(t *testing.T, v viewer, backend *php) {
 	want := map[string]string{
 		"X-Real-Ip":     "127.0.0.2",
 		"X-Real-Path":   "/live/caf%C3%A9%20hd/index.m3u8",
-		"X-Real-Origin": "http://tv.example.com:" + port(v.edge.address),
+		"X-Real-Origin": "http://tv.example.com:" + rig.Port(v.edge.address),
 		"X-Real-Ua":     agent,
 	}
 	if diff := cmp.Diff(want, told); diff != "" {
@@ -130,7 +132,7 @@ func forgedHeaders(t *testing.T, v viewer, o *origin, backend *php) {
 	delete(told, "X-Session-Id")
 	want := map[string]string{
 		"X-Real-Ip": "127.0.0.1", "X-Real-Path": "/x", "X-Real-Ua": "forger at /x",
-		"X-Real-Origin": "http://tv.example.com:" + port(v.edge.address),
+		"X-Real-Origin": "http://tv.example.com:" + rig.Port(v.edge.address),
 	}
 	if diff := cmp.Diff(want, told); diff != "" {
 		t.Error("what the backend was told (-want +got):", diff)
@@ -272,21 +274,21 @@ func outOfReach(t *testing.T, v viewer, o *origin) {
 func quietLogs(t *testing.T, v viewer, a *altagate) {
 	v.get(t, "/live/index.m3u8?token=s3cret&token=123")
 	v.get(t, "/live/index.m3u8?token=s3cret")
-	until(t, "both requests in the access log", func() bool { return strings.Count(v.edge.accessLog(), "GET /live/index.m3u8") >= 2 })
+	rig.Until(t, "both requests in the access log", func() bool { return strings.Count(v.edge.accessLog(), "GET /live/index.m3u8") >= 2 })
 	if strings.Contains(v.edge.accessLog(), "s3cret") {
 		t.Error("the proxy's access log has the token")
 	}
 	if !strings.Contains(v.edge.accessLog(), "reason=backend") {
 		t.Error("the proxy's access log has no reason")
 	}
-	if strings.Contains(a.log.String(), "s3cret") {
+	if strings.Contains(a.Log(t), "s3cret") {
 		t.Error("altagate's log has the token")
 	}
 }
 
 // altagateAway ends altagate.
 func altagateAway(t *testing.T, e edge, v viewer, o *origin, a *altagate) {
-	a.stop(t)
+	a.Stop(t)
 	o.take()
 	if got := v.get(t, "/live/index.m3u8?token=123"); got.status != e.closed {
 		t.Errorf("status %d, want %d", got.status, e.closed)

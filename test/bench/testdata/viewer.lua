@@ -1,0 +1,23 @@
+-- A viewer whose every request has a token of its own, so that no check shares
+-- another's answer. The argument makes this run's tokens differ from other runs'.
+-- Prints one line at the end:
+--   requests, microseconds, p99 in microseconds, answers of 400 and above, socket errors
+
+local before, after, count
+
+function init(args)
+    before = "GET /live/index.m3u8?token=" .. args[1] .. "-"
+    after = " HTTP/1.1\r\nHost: tv.example.com\r\nUser-Agent: VLC/3.0.20 LibVLC/3.0.20\r\n\r\n"
+    count = 0
+end
+
+function request()
+    count = count + 1
+    return before .. count .. after
+end
+
+function done(summary, latency)
+    local e = summary.errors
+    io.write(string.format("result %d %d %d %d %d\n", summary.requests, summary.duration,
+        latency:percentile(99), e.status, e.connect + e.read + e.write + e.timeout))
+end
