@@ -46,14 +46,27 @@ func TestTheCachingEdgeChecksWhatItHasInItsCache(t *testing.T) {
 	for target, want := range map[string]string{
 		"/ch/index.m3u8?start=1&duration=60&token=a":  "/ch/index.m3u8?start=1&duration=60",
 		"/ch/index.m3u8?start=2&duration=60&token=a":  "/ch/index.m3u8?start=2&duration=60",
-		"/ch/index.m3u8?token=a&duration=60&START=3":  "/ch/index.m3u8?start=3&duration=60",
-		"/ch/index.m3u8?start=4&start=5&token=a":      "/ch/index.m3u8?start=4",
+		"/ch/index.m3u8?token=a&duration=60&start=3":  "/ch/index.m3u8?start=3&duration=60",
 		"/ch/index.m3u8%3Fstart=1&duration=60?start=": "/ch/index.m3u8%3Fstart=1&duration=60",
 		"/ch/other.html?token=a&secret=b":             "/ch/other.html",
 	} {
 		got, fetched := asks(target, nil)
 		if got.status != 200 || fetched != want || got.body == live.body {
 			t.Errorf("%s: status %d, fetched %q, want %q and not the live playlist", target, got.status, fetched, want)
+		}
+	}
+
+	for _, query := range []string{
+		"start=4&start=5", "start=4&a=1&start=4", "duration=1&duration=2", "START=6", "Start=6&start=7", "%73tart=8", "star%74=8",
+		"start[]=9", "start%5b%5d=9", "start", "+start=9", "a=1;start=9", "start;a=9", "a;duration=9", "a=1&start", "start%00=9",
+	} {
+		if got, fetched := asks("/ch/index.m3u8?token=a&"+query, nil); got.status != 400 || fetched != "" {
+			t.Errorf("%s: status %d, fetched %q, want 400: readers do not agree on it", query, got.status, fetched)
+		}
+	}
+	for _, query := range []string{"restart=1&start=2", "starting=1", "a=%2f&start=3", "a=start&start=4", "upstart=1&restart=2"} {
+		if got, _ := asks("/ch/index.m3u8?token=a&"+query, nil); got.status != 200 {
+			t.Errorf("%s: status %d, want 200", query, got.status)
 		}
 	}
 

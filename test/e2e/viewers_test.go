@@ -150,6 +150,7 @@ func ambiguous(t *testing.T, v viewer, o *origin, backend *php) {
 	for _, target := range []string{
 		"/free%2f..%2flive/x", "/a/%2e%2e/x", "/a/..;/x", "/a%5c..%5cx", "/a\\..\\x", "/a%00", "/a%0ax",
 		"/a//x", "/a/./x", "/a/../x", "/a//../x", "/a/..//x", "/../x", "/a%252e%252e/x", "/a%252f/x", "/%41%2d", "/a;b/x",
+		"/live/%zz", "/a%", "/a%2", "/a%2x/b", "/%zz/a%2d",
 	} {
 		o.take()
 		got := v.send(t, request{target: target + "?token=123", header: http.Header{"User-Agent": {"of " + target}}})
