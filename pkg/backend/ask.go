@@ -159,6 +159,9 @@ func (b *Backend) walk(ctx context.Context, r *check.Request, session string) an
 			return b.replied(a, rep)
 		}
 		last = fmt.Errorf("asking %s: %w", a.name, err)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			last = fmt.Errorf("asking %s: no complete reply within the timeout of %s: %w", a.name, b.config.Timeout, err)
+		}
 		if isOwn(err) {
 			return answer{outcome: check.Outcome{Overload: true, Err: last}, asked: true}
 		}

@@ -138,7 +138,7 @@ func (t *Telemetry) Notify(e check.Event) {
 	case check.ShortDeadline:
 		t.aside.Warn().Str("proxy", e.Proxy).Str("backend", e.Backend).
 			Float64("deadline_ms", milliseconds(e.Deadline)).Float64("timeout_ms", milliseconds(e.Timeout)).
-			Msg("the proxy waits for less time than the backend may take: slow answers are denied as late")
+			Msg("a check of this proxy ends before the backend's timeout does: slow answers are denied as late; where a proxy states no deadline altagate waits 5 s")
 	}
 }
 
