@@ -23,17 +23,16 @@ const (
 	maxParams = 16
 )
 
-// pathAndQuery is what the log shows of a target. Of a malformed request the
-// path is as the viewer sent it, with whatever follows it; and a player that
-// escapes its "?" has its token in the path. So the path ends where any of
-// these begins, and the rest is shown as a query.
+// pathAndQuery is what the log shows of a target. A player that escapes its "?"
+// has its token in the path, and some write parameters behind a ";". So the path
+// ends where any of these begins, and the rest is shown as a query.
 func pathAndQuery(r *check.Request) (path, query string) {
 	path, query = r.Path, r.Query
-	if i := strings.IndexAny(path, "?#"); i >= 0 {
+	if i := strings.IndexAny(path, "?#;"); i >= 0 {
 		path, query = path[:i], path[i+1:]+"&"+query
 	}
 	lower := asciiLower(path)
-	for _, mark := range []string{"%3f", "%23"} {
+	for _, mark := range []string{"%3f", "%23", "%3b", "%253f", "%2523", "%253b"} {
 		if i := strings.Index(lower, mark); i >= 0 {
 			path, lower, query = path[:i], lower[:i], path[i+len(mark):]+"&"+query
 		}
@@ -53,8 +52,8 @@ func asciiLower(s string) string {
 }
 
 // redacted is a raw query with its values taken out: "token=***&quality=***".
-// Nothing is decoded. A part without "=" may be a token itself, and so may a
-// name that is long; neither is shown.
+// Nothing is decoded. A part without "=" or without a value may be a token itself,
+// and so may a name that is long or has escapes; none is shown.
 func redacted(query string) string {
 	var b strings.Builder
 	shown := 0
@@ -70,12 +69,11 @@ func redacted(query string) string {
 			break
 		}
 		name, value, found := strings.Cut(part, "=")
-		if found && len(name) <= maxName {
+		isName := found && len(name) <= maxName && value != "" && !strings.Contains(name, "%")
+		if isName {
 			b.WriteString(name + "=")
 		}
-		if value != "" || !found || len(name) > maxName {
-			b.WriteString("***")
-		}
+		b.WriteString("***")
 	}
 	return b.String()
 }

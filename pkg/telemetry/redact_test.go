@@ -22,11 +22,12 @@ func TestAQueryKeepsItsNamesAndLosesItsValues(t *testing.T) {
 		"token=a=b&x=1":                "token=***&x=***",
 		"secret":                       "***",
 		"a=1&secret&b=2":               "a=***&***&b=***",
-		"token=":                       "token=",
+		"token=":                       "***",
 		"=secret":                      "=***",
+		"token%3Dsecret=1":             "***",
 		"c2VjcmV0c2VjcmV0c2VjcmV0==":   "***",
 		"a=1;token=secret":             "a=***",
-		"%74oken=secret":               "%74oken=***",
+		"%74oken=secret":               "***",
 		"&&a=1&":                       "a=***",
 		strings.Repeat("a=1&", 20):     strings.Repeat("a=***&", maxParams) + "…",
 		strings.Repeat("n", 21) + "=1": "***",
@@ -44,6 +45,8 @@ func TestATokenThatIsStillInThePathIsNotShown(t *testing.T) {
 		"/live/x.m3u8%3Ftoken=secret":     "/live/x.m3u8",
 		"/live/x.m3u8%3ftoken%3dsecret":   "/live/x.m3u8",
 		"/live/x.m3u8%23a%3Ftoken=secret": "/live/x.m3u8",
+		"/live/x.m3u8;token=secret":       "/live/x.m3u8",
+		"/live/x.m3u8%253Ftoken=secret":   "/live/x.m3u8",
 		"/live/ı.m3u8%3Ftoken=secret":     "/live/ı.m3u8",
 	} {
 		path, query := pathAndQuery(&check.Request{Path: path, Query: "b=secret"})

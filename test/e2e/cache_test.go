@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -40,6 +42,12 @@ func TestTheCachingEdgeChecksWhatItHasInItsCache(t *testing.T) {
 	part, fetched := asks("/ch/1/a.ts?token=carol", http.Header{"Range": {"bytes=2-5"}})
 	if part.status != 206 || fetched != "" || part.body != first.body[2:6] {
 		t.Errorf("a range: status %d, %q, fetched %q, want bytes 2 to 5 of %q", part.status, part.body, fetched, first.body)
+	}
+
+	if _, fetched := asks("/ch/2/a.ts?token=mallory", http.Header{
+		"X-Forwarded-Host": {"evil"}, "Forwarded": {"host=evil"}, "X-Original-Url": {"/evil"}, "Accept-Language": {"evil"}, "X-Evil": {"evil"},
+	}); fetched != "/ch/2/a.ts" || strings.Contains(fmt.Sprint(o.lastHeader()), "evil") {
+		t.Errorf("fetched %q for everybody with one viewer's headers: %v", fetched, o.lastHeader())
 	}
 
 	live, _ := asks("/ch/index.m3u8?token=a", nil)

@@ -19,6 +19,7 @@ type origin struct {
 	address string
 	mu      sync.Mutex
 	asked   []served
+	last    http.Header
 }
 
 // served is one request that reached the origin.
@@ -44,9 +45,17 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.last = r.Header
 	o.asked = append(o.asked, served{r.Method, r.RequestURI, string(body), r.Header})
 	w.Header().Set("Set-Cookie", "origin=1")
 	fmt.Fprintf(w, "content %d of %s", len(o.asked), r.RequestURI)
+}
+
+// lastHeader is the header of the last request.
+func (o *origin) lastHeader() http.Header {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last
 }
 
 // take gives what the origin was asked since the last time.

@@ -38,13 +38,25 @@ type proxy struct {
 	address string
 	// accessLog gives the access log's text.
 	accessLog func() string
+	// dir has what the edge wrote.
+	dir string
+}
+
+// defaultLog is what nginx wrote to the access log of its main config.
+func (p *proxy) defaultLog(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, "other.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // startNginx runs a file of nginx/ as if it lay in conf.d.
 func startNginx(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.Swap) *proxy {
 	t.Helper()
 	dir := rig.TempDir(t)
-	p := &proxy{address: rig.FreeAddress(t)}
+	p := &proxy{address: rig.FreeAddress(t), dir: dir}
 	check := rig.Swap{"127.0.0.1:9180", a.http}
 	if e.unix {
 		check = rig.Swap{"unix:/run/altagate/http.sock", "unix:" + a.http}
@@ -80,6 +92,7 @@ func startEnvoy(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.S
 	p := &proxy{address: rig.FreeAddress(t)}
 	swaps = append(swaps,
 		rig.Swap{"{address: 0.0.0.0, port_value: 8082}", rig.EnvoyAddress(p.address)},
+		rig.Swap{`:8082"`, ":" + rig.Port(p.address) + `"`},
 		rig.Swap{"{address: 127.0.0.1, port_value: 8000}", rig.EnvoyAddress(origin)})
 	switch filepath.Base(e.file) {
 	case "grpc.yaml":

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -268,5 +271,37 @@ func TestAPortInUseIsSaidPlainly(t *testing.T) {
 		"--grpc", rig.FreeAddress(t), "--admin", rig.FreeAddress(t))
 	if code == 0 || !strings.Contains(printed, a.http) || !strings.Contains(printed, "in use") {
 		t.Errorf("exit code %d:\n%s", code, printed)
+	}
+}
+
+// TestAViewerDoesNotChooseTheScheme writes https over HTTP/2 on a listener
+// without TLS.
+func TestAViewerDoesNotChooseTheScheme(t *testing.T) {
+	for _, e := range []edge{edges[3], edges[5]} {
+		t.Run(e.file, func(t *testing.T) {
+			t.Parallel()
+			backend := startPHP(t)
+			a := serve(t, e.unix, "--backend", backend.url)
+			edge := e.start(t, e, a, startOrigin(t).address)
+			client := http.Client{Transport: &http2.Transport{
+				DialTLSContext: func(ctx context.Context, _, _ string, _ *tls.Config) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, "tcp", edge.address)
+				},
+			}}
+			defer client.CloseIdleConnections()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://tv.example.com/x?token=123", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("User-Agent", "liar")
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if told := backend.told(t, "liar"); resp.StatusCode != 200 || told["X-Real-Origin"] != "http://tv.example.com" {
+				t.Errorf("status %d, the backend was told %v", resp.StatusCode, told)
+			}
+		})
 	}
 }
