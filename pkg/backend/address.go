@@ -82,6 +82,18 @@ func (p *pool) lookAtAll() {
 	}
 }
 
+// away tells whether every address is.
+func (p *pool) away() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.all {
+		if a.state != away {
+			return false
+		}
+	}
+	return true
+}
+
 // close stops the probing, and returns when it has ended.
 func (p *pool) close() {
 	p.mu.Lock()

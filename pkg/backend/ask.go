@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/panics"
 )
 
 // answer is what putting a question to one backend gave, before anybody waited
@@ -51,7 +53,7 @@ func Ask(ctx context.Context, backends []*Backend, r *check.Request, session str
 	}
 	answers := make(chan indexed, len(backends))
 	for i, b := range backends {
-		go func() { answers <- indexed{i, b.put(asking, r, session)} }()
+		go func() { answers <- indexed{i, b.putSafely(asking, r, session)} }()
 	}
 	all := make([]answer, len(backends))
 	decided := false // what the probes find can change nothing
@@ -101,6 +103,17 @@ func Combine(outcomes []check.Outcome) check.Outcome {
 	return failed
 }
 
+// putSafely is put on a goroutine of its own, where a panic would end the process
+// and with it every other check: it is a question without an answer.
+func (b *Backend) putSafely(ctx context.Context, r *check.Request, session string) (a answer) {
+	defer func() {
+		if value := recover(); value != nil {
+			a = answer{outcome: check.Outcome{Backend: b.config.Name, Session: session, Err: panics.Error(value)}}
+		}
+	}()
+	return b.put(ctx, r, session)
+}
+
 // put puts one question to the backend, within its timeout.
 func (b *Backend) put(ctx context.Context, r *check.Request, session string) answer {
 	start := time.Now()
@@ -112,7 +125,7 @@ func (b *Backend) put(ctx context.Context, r *check.Request, session string) ans
 		a = b.walk(limited, r, session)
 		cancel()
 	}
-	a.outcome.Backend, a.outcome.Session = b.config.Name, session
+	a.outcome.Backend, a.outcome.Session, a.outcome.Once = b.config.Name, session, b.config.Preset.TokensDie
 	if a.outcome.Verdict == check.Unavailable && errors.Is(ctx.Err(), context.Canceled) {
 		a.due, a.asked = false, false
 	}
@@ -193,12 +206,9 @@ func (b *Backend) try(ctx context.Context, a *address, r *check.Request, session
 	slow := time.AfterFunc(b.config.Timeout/2, func() { b.pool.look(a) })
 	defer slow.Stop()
 	var connected atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	})
-	resp, err := b.send(a.question(ctx, r, session))
-	if err == nil {
-		rep, err = readReply(resp, io.Discard)
+	rep, lost, err := b.exchange(ctx, a.question(ctx, r, session), &connected)
+	if lost {
+		rep, _, err = b.exchange(ctx, a.question(ctx, r, session), &connected)
 	}
 	if err == nil {
 		return rep, true, nil
@@ -209,4 +219,26 @@ func (b *Backend) try(ctx context.Context, a *address, r *check.Request, session
 		return reply{}, true, withoutBytes(err)
 	}
 	return reply{}, false, blamed(err)
+}
+
+// exchange sends a question and reads the reply. lost is set if a kept connection
+// ended under it without a byte of reply, so that it is to be tried once more.
+// net/http does that by itself where the backend closed the connection, but not
+// where another question was called off in the moment in which it gave the
+// connection back: that question's cancellation ends this one.
+func (b *Backend) exchange(ctx context.Context, q *http.Request, connected *atomic.Bool) (rep reply, lost bool, err error) {
+	var kept, replied atomic.Bool
+	q = q.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(c httptrace.GotConnInfo) {
+			connected.Store(true)
+			kept.Store(c.Reused)
+		},
+		GotFirstResponseByte: func() { replied.Store(true) },
+	}))
+	resp, err := b.send(q)
+	if err == nil {
+		rep, err = readReply(resp, io.Discard)
+	}
+	lost = errors.Is(err, context.Canceled) && ctx.Err() == nil && kept.Load() && !replied.Load()
+	return rep, lost, err
 }

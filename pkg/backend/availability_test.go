@@ -374,10 +374,11 @@ func TestAnUnavailableStatusOfTheProbeMeansAway(t *testing.T) {
 		s.set("a", says(502), says(502))
 		c := Config{UnavailableStatuses: []int{502}}
 		c.URLs = append(c.URLs, mustURL(t, "http://a/auth"))
-		b, err := build(c, s.send)
+		b, err := assemble(c, s.send)
 		if err != nil {
 			t.Fatal(err)
 		}
+		b.Watch()
 		defer b.Close()
 		if got := word(<-ask(t, b)); got != "absent" {
 			t.Errorf("outcome is %s", got)

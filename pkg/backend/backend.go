@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/preset"
 )
 
 // DefaultTimeout is the time for a whole question where Config has none.
@@ -29,6 +30,8 @@ const DefaultTimeout = 2 * time.Second
 type Config struct {
 	// Name is the backend's name in outcomes and events.
 	Name string
+	// Preset is the kind of portal; the zero value is asked as preset.Custom.
+	Preset preset.Preset
 	// URLs are the addresses of one and the same service, asked in this order:
 	// at least one, http or https. A query is the operator's own and is sent
 	// with each question; user:password@ is sent as Basic auth.
@@ -75,24 +78,13 @@ type Backend struct {
 // http.RoundTripper does.
 type sender func(*http.Request) (*http.Response, error)
 
-// New makes a backend and begins to probe its addresses in the background. It
-// does not wait for them, and does not fail because they are away; an error is
-// about the Config or the files that it names. Close ends the probing.
-func New(c Config) (*Backend, error) { return build(c, nil) }
+// New makes a backend. It probes nothing until Watch, or until a question gives a
+// reason to. An error is about the Config or the files that it names.
+func New(c Config) (*Backend, error) { return assemble(c, nil) }
 
-// NewQuiet makes a backend as New does, but it probes nothing until a question
-// gives a reason to. It is for Trace, which looks for itself.
-func NewQuiet(c Config) (*Backend, error) { return assemble(c, nil) }
-
-// build makes a backend that sends by send, and begins to probe.
-func build(c Config, send sender) (*Backend, error) {
-	b, err := assemble(c, send)
-	if err != nil {
-		return nil, err
-	}
-	b.pool.lookAtAll()
-	return b, nil
-}
+// Watch begins to probe the addresses in the background, and reports what it
+// finds. It does not wait. Close ends the probing.
+func (b *Backend) Watch() { b.pool.lookAtAll() }
 
 // assemble makes a backend that sends by send; nil means over the network.
 func assemble(c Config, send sender) (*Backend, error) {
@@ -120,6 +112,10 @@ func assemble(c Config, send sender) (*Backend, error) {
 // Name is the backend's name.
 func (b *Backend) Name() string { return b.config.Name }
 
+// Away tells whether altagate's own probe has found all of the backend's
+// addresses away. It does not block.
+func (b *Backend) Away() bool { return b.pool.away() }
+
 // Timeout bounds a whole question to this backend.
 func (b *Backend) Timeout() time.Duration { return b.config.Timeout }
 
@@ -132,7 +128,7 @@ func (b *Backend) Same(c Config) bool {
 		return false
 	}
 	c = normal(c)
-	return c.Name == b.config.Name &&
+	return c.Name == b.config.Name && c.Preset == b.config.Preset &&
 		slices.EqualFunc(c.URLs, b.config.URLs, sameURL) &&
 		sameURL(c.Probe, b.config.Probe) &&
 		c.Timeout == b.config.Timeout &&

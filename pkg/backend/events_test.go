@@ -49,10 +49,11 @@ func TestEventsComeWithoutALock(t *testing.T) {
 				close(turned)
 			}
 		}
-		b, err := build(c, s.send)
+		b, err := assemble(c, s.send)
 		if err != nil {
 			t.Fatal(err)
 		}
+		b.Watch()
 		defer b.Close()
 		ready <- b
 		<-turned
@@ -77,10 +78,11 @@ func TestEventsComeInTheOrderInWhichThingsHappened(t *testing.T) {
 			}
 			e.notify(ev)
 		}
-		b, err := build(c, s.send)
+		b, err := assemble(c, s.send)
 		if err != nil {
 			t.Fatal(err)
 		}
+		b.Watch()
 		defer b.Close()
 		time.Sleep(5 * time.Second)
 		want := []string{"http://a there=false up=false", "http://b there=false up=false"}

@@ -53,6 +53,7 @@ func start(t *testing.T, c Config, urls ...string) *Backend {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.Watch()
 	t.Cleanup(b.Close)
 	return b
 }
@@ -288,10 +289,11 @@ func scripted(t *testing.T, s *script, e *events, hosts ...string) *Backend {
 	for _, h := range hosts {
 		c.URLs = append(c.URLs, mustURL(t, "http://"+h+"/auth"))
 	}
-	b, err := build(c, s.send)
+	b, err := assemble(c, s.send)
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.Watch()
 	t.Cleanup(b.Close)
 	synctest.Wait()
 	return b

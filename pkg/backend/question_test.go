@@ -124,7 +124,7 @@ func TestWhatCannotBeSentIsUnansweredAndNothingIsAskedOrProbedForIt(t *testing.T
 			s.set("a", says(200), refuse)
 			c := Config{URLs: nil, Notify: e.notify}
 			c.URLs = append(c.URLs, mustURL(t, "http://a/auth"))
-			b, err := build(c, s.send)
+			b, err := assemble(c, s.send)
 			if err != nil {
 				t.Fatal(err)
 			}

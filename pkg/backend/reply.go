@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/altagate/altagate/pkg/check"
 )
@@ -52,7 +54,29 @@ func (rep reply) outcome(unavailable []int) check.Outcome {
 	}
 	o.User = plainText(rep.header.Get("X-UserId"))
 	o.SessionName = plainText(rep.header.Get("X-Session-Name"))
+	o.AuthDuration = authDuration(rep.header.Values("X-AuthDuration"))
 	return o
+}
+
+// maxAuthDuration is a hundred years: longer is as good as for ever, and would
+// not fit into a time.Duration for much longer.
+const maxAuthDuration = 100 * 365 * 24 * time.Hour
+
+// authDuration reads an X-AuthDuration (Flussonic, and Ministra after it): an
+// integer number of seconds, 1 or more. Anything else is as if it were absent.
+func authDuration(values []string) time.Duration {
+	if len(values) != 1 {
+		return 0
+	}
+	n, err := strconv.ParseUint(values[0], 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange), n > uint64(maxAuthDuration/time.Second):
+		return maxAuthDuration
+	case err != nil:
+		return 0
+	default:
+		return time.Duration(n) * time.Second
+	}
 }
 
 // plainText is s if it is short and printable ASCII, else empty: it ends in

@@ -196,3 +196,30 @@ func TestAStatusThatTheOperatorListsIsAFailure(t *testing.T) {
 		t.Errorf("outcome is %+v", o)
 	}
 }
+
+func TestAnAuthDurationIsAnIntegerOfOneOrMore(t *testing.T) {
+	tests := []struct {
+		values []string
+		want   time.Duration
+	}{
+		{nil, 0},
+		{[]string{"36000"}, 10 * time.Hour}, // Ministra's
+		{[]string{"1"}, time.Second},
+		{[]string{"0"}, 0},
+		{[]string{"-1"}, 0},
+		{[]string{"+5"}, 0},
+		{[]string{"1.5"}, 0},
+		{[]string{"1e3"}, 0},
+		{[]string{"10s"}, 0},
+		{[]string{""}, 0},
+		{[]string{" 5"}, 0},
+		{[]string{"5", "5"}, 0},
+		{[]string{"99999999999999999999"}, maxAuthDuration},
+		{[]string{"9223372036854775807"}, maxAuthDuration},
+	}
+	for _, tt := range tests {
+		if got := authDuration(tt.values); got != tt.want {
+			t.Errorf("%q: %v, want %v", tt.values, got, tt.want)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func (b *Backend) Trace(ctx context.Context, r *check.Request, session string) T
 			b.traceProbes(ctx, send, &t)
 		}
 	}
-	t.Outcome.Backend, t.Outcome.Session = b.config.Name, session
+	t.Outcome.Backend, t.Outcome.Session, t.Outcome.Once = b.config.Name, session, b.config.Preset.TokensDie
 	return t
 }
 

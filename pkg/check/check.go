@@ -6,6 +6,7 @@ package check
 import (
 	"context"
 	"net/netip"
+	"time"
 )
 
 // Request is one check: a viewer's request as the proxy that serves it vouches
@@ -33,7 +34,14 @@ type Request struct {
 	Addr netip.Addr
 	// UserAgent is the viewer's, or empty.
 	UserAgent string
+	// IDs are the values of the viewer's cookies named altagate_id, as they came:
+	// the first of them, empty where there are fewer.
+	IDs [MaxIDs]string
 }
+
+// MaxIDs is how many signed ids of one request are looked at. A browser sends
+// the cookie of the nearest path first.
+const MaxIDs = 4
 
 // Origin is the scheme, host and port that the viewer asked, as a backend gets
 // it in X-Real-Origin.
@@ -82,6 +90,12 @@ type Outcome struct {
 	// User and SessionName are the reply's X-UserId and X-Session-Name; empty
 	// where there was none or it was not plain text.
 	User, SessionName string
+	// AuthDuration is the reply's X-AuthDuration: for how long an allow is good.
+	// 0 where there was none, or it was not an integer of 1 or more.
+	AuthDuration time.Duration
+	// Once is set where the backend's preset has tokens that die, so that it is
+	// never asked about one again.
+	Once bool
 	// Err says why there was no complete reply. It is for the log, never for a
 	// viewer.
 	Err error
@@ -96,7 +110,14 @@ type Decision struct {
 	// Status is the HTTP status of a denial, for proxies that can tell a
 	// viewer more than 403; 0 means 403.
 	Status int
-	// Outcome is what the backend was found to say, where it was asked.
+	// Session is the X-Session-Id of the session that allows or that the allow
+	// opened; empty where there is none.
+	Session string
+	// ID is the session's signed id, to hand to the viewer; empty where the route
+	// has no join by id.
+	ID string
+	// Outcome is what the backend was found to say, where it was asked, now or
+	// when the session was allowed.
 	Outcome Outcome
 }
 
@@ -119,6 +140,15 @@ type Reason string
 const (
 	// Backend: the backend was asked, and its reply decided.
 	Backend Reason = "backend"
+	// Session: the request joined a session, and nothing was asked.
+	Session Reason = "session"
+	// RecentDenial: the backend denied the very same question a moment ago.
+	RecentDenial Reason = "recent-denial"
+	// Grace: the backend cannot be asked, and the session that it allowed lives
+	// on for the route's grace.
+	Grace Reason = "grace"
+	// Revoked: an operator ended the session, and the end still holds.
+	Revoked Reason = "revoked"
 	// Default: the backend is away, and the route's policy decided.
 	Default Reason = "default"
 	// Malformed: the viewer's request can be read in two ways or cannot be

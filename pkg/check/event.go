@@ -1,9 +1,12 @@
 package check
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Event is something that happened beside a check, for metrics and the log:
-// Asked, Turned or ShortDeadline. Whoever reports one holds no lock.
+// one of the types below. Whoever reports one holds no lock.
 type Event interface{ event() }
 
 // Asked reports that one question to a backend has ended. Questions that were
@@ -36,6 +39,60 @@ type ShortDeadline struct {
 	Deadline, Timeout time.Duration
 }
 
-func (Asked) event()         {}
-func (Turned) event()        {}
-func (ShortDeadline) event() {}
+// SessionInfo describes a session in an event.
+type SessionInfo struct {
+	// ID is the X-Session-Id, which by itself opens nothing.
+	ID                  string
+	Route, Host, Stream string
+	// Addr and UserAgent are those of the request that opened it.
+	Addr      netip.Addr
+	UserAgent string
+	// Backend allowed it, and knows the viewer as User and Name; empty where it
+	// did not say.
+	Backend, User, Name string
+	// Provisional is set where no backend has allowed it yet.
+	Provisional bool
+}
+
+// SessionStarted reports a new session, or one that was kept over a restart.
+type SessionStarted struct {
+	SessionInfo
+	Restored bool
+}
+
+// SessionEnded reports that a session is over, its grace included.
+type SessionEnded struct {
+	SessionInfo
+	// Started and Last are when its first and its last request came.
+	Started, Last time.Time
+	// Requests counts those that were allowed.
+	Requests uint64
+	// Reason is one of session.EndReason.
+	Reason string
+}
+
+// ViewersHidden reports that one address began to hold more than half of at least
+// 200 sessions, or no longer does: the proxy probably hides its viewers.
+type ViewersHidden struct {
+	Hidden          bool
+	Addr            netip.Addr
+	Sessions, Total int
+}
+
+// LayoutHint reports, once for each route, that a viewer with a session was
+// denied a path that opens nothing and has no query: it may belong to that
+// session's stream, and the route's layout does not say so.
+type LayoutHint struct{ Route, Path string }
+
+// JournalTurned reports that sessions can no longer be written to the state file,
+// or, with a nil Err, that they can again.
+type JournalTurned struct{ Err error }
+
+func (Asked) event()          {}
+func (Turned) event()         {}
+func (ShortDeadline) event()  {}
+func (SessionStarted) event() {}
+func (SessionEnded) event()   {}
+func (ViewersHidden) event()  {}
+func (LayoutHint) event()     {}
+func (JournalTurned) event()  {}

@@ -27,6 +27,8 @@ type asking struct {
 	// limit bounds a call as a whole, the wait for a verdict about the backend
 	// included. The backend's own timeout ends most calls long before.
 	limit time.Duration
+	// holder is held by each call from its beginning to its end.
+	holder holder
 
 	mu    sync.Mutex
 	calls map[question]*call
@@ -38,12 +40,49 @@ type call struct {
 	decision check.Decision
 }
 
-// do gives the decision of the call that q shares, beginning it with ask if
-// there is none. The call does not end with the viewer who caused it: it keeps
-// a context of its own, and a later check gets its decision. answered is false
-// if ctx was about to end first.
-func (a *asking) do(ctx context.Context, q question, ask func(context.Context) check.Decision) (d check.Decision, answered bool) {
-	c := a.join(q, ask)
+// holder may refuse a new call.
+type holder interface {
+	begin() bool
+	end()
+}
+
+func newAsking(limit time.Duration, h holder) *asking {
+	return &asking{limit: limit, holder: h, calls: make(map[question]*call)}
+}
+
+// join gives the call that q shares, beginning it with ask if there is none;
+// false if the holder refuses that.
+func (a *asking) join(q question, ask func(context.Context) check.Decision) (*call, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c, ok := a.calls[q]; ok {
+		return c, true
+	}
+	if !a.holder.begin() {
+		return nil, false
+	}
+	c := &call{done: make(chan struct{})}
+	a.calls[q] = c
+	go a.run(q, c, ask)
+	return c, true
+}
+
+// run makes a call. It does not end with the viewer who caused it: it keeps a
+// context of its own, and a later check gets its decision.
+func (a *asking) run(q question, c *call, ask func(context.Context) check.Decision) {
+	defer a.holder.end()
+	ctx, cancel := context.WithTimeout(context.Background(), a.limit)
+	defer cancel()
+	c.decision = ask(ctx)
+	a.mu.Lock()
+	delete(a.calls, q)
+	a.mu.Unlock()
+	close(c.done)
+}
+
+// wait gives the call's decision. answered is false if ctx was about to end
+// first.
+func (c *call) wait(ctx context.Context) (d check.Decision, answered bool) {
 	wait, stop := waitFor(ctx)
 	defer stop()
 	select {
@@ -53,28 +92,6 @@ func (a *asking) do(ctx context.Context, q question, ask func(context.Context) c
 	case <-ctx.Done():
 	}
 	return check.Decision{}, false
-}
-
-func (a *asking) join(q question, ask func(context.Context) check.Decision) *call {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if c, ok := a.calls[q]; ok {
-		return c
-	}
-	c := &call{done: make(chan struct{})}
-	a.calls[q] = c
-	go a.run(q, c, ask)
-	return c
-}
-
-func (a *asking) run(q question, c *call, ask func(context.Context) check.Decision) {
-	ctx, cancel := context.WithTimeout(context.Background(), a.limit)
-	defer cancel()
-	c.decision = ask(ctx)
-	a.mu.Lock()
-	delete(a.calls, q)
-	a.mu.Unlock()
-	close(c.done)
 }
 
 // The answer leaves this much before the caller's deadline: a tenth of what

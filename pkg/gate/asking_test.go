@@ -10,8 +10,15 @@ import (
 	"github.com/altagate/altagate/pkg/check"
 )
 
-func newAsking() *asking {
-	return &asking{limit: 10 * time.Second, calls: make(map[question]*call)}
+func begun() *asking { return newAsking(10*time.Second, new(line)) }
+
+// do joins the call and waits for it.
+func (a *asking) do(ctx context.Context, q question, ask func(context.Context) check.Decision) (check.Decision, bool) {
+	c, ok := a.join(q, ask)
+	if !ok {
+		return check.Decision{}, false
+	}
+	return c.wait(ctx)
 }
 
 func within(t *testing.T, d time.Duration) context.Context {
@@ -31,7 +38,7 @@ func slowly(d time.Duration, asked *atomic.Int32) func(context.Context) check.De
 
 func TestTheSameQuestionAtTheSameMomentIsAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, asked := newAsking(), new(atomic.Int32)
+		a, asked := begun(), new(atomic.Int32)
 		results := make(chan bool)
 		for range 50 {
 			go func() {
@@ -62,7 +69,7 @@ func TestADifferentQuestionNeverSharesACall(t *testing.T) {
 	for name, other := range others {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a, asked := newAsking(), new(atomic.Int32)
+				a, asked := begun(), new(atomic.Int32)
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
@@ -81,7 +88,7 @@ func TestADifferentQuestionNeverSharesACall(t *testing.T) {
 
 func TestAQuestionIsAskedAgainOnceItsCallHasEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, asked := newAsking(), new(atomic.Int32)
+		a, asked := begun(), new(atomic.Int32)
 		for range 3 {
 			a.do(within(t, 5*time.Second), question{}, slowly(time.Second, asked))
 		}
@@ -95,7 +102,7 @@ func TestTheAnswerComesBeforeTheCallersDeadline(t *testing.T) {
 	for _, deadline := range []time.Duration{20 * time.Millisecond, 200 * time.Millisecond, 5 * time.Second} {
 		t.Run(deadline.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a, asked, start := newAsking(), new(atomic.Int32), time.Now()
+				a, asked, start := begun(), new(atomic.Int32), time.Now()
 				if _, answered := a.do(within(t, deadline), question{}, slowly(8*time.Second, asked)); answered {
 					t.Fatal("answered, though the backend takes longer than the caller waits")
 				}
@@ -111,7 +118,7 @@ func TestTheAnswerComesBeforeTheCallersDeadline(t *testing.T) {
 
 func TestACallOutlivesTheViewerWhoCausedIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, asked := newAsking(), new(atomic.Int32)
+		a, asked := begun(), new(atomic.Int32)
 		leaving, leave := context.WithCancel(t.Context())
 		gone := make(chan bool)
 		go func() {
@@ -126,6 +133,19 @@ func TestACallOutlivesTheViewerWhoCausedIt(t *testing.T) {
 		d, answered := a.do(within(t, 5*time.Second), question{}, slowly(time.Second, asked))
 		if !answered || !d.Allow || asked.Load() != 1 {
 			t.Errorf("next try: answered %v, allowed %v, asked %d times; want the outcome of the first call", answered, d.Allow, asked.Load())
+		}
+	})
+}
+
+func TestACallEndsAtItsLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, start := begun(), time.Now()
+		_, answered := a.do(within(t, time.Minute), question{}, func(ctx context.Context) check.Decision {
+			<-ctx.Done()
+			return check.Decision{}
+		})
+		if took := time.Since(start); !answered || took != a.limit {
+			t.Errorf("answered %v after %v, want the limit of %v", answered, took, a.limit)
 		}
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/altagate/altagate/pkg/backend"
@@ -17,18 +16,18 @@ import (
 // compiled is what a config became. It is never changed.
 type compiled struct {
 	routes   *route.Table[*line]
-	backends map[string]*backend.Backend
+	backends map[string]*source
 }
 
 // line is one route, ready to decide.
 type line struct {
 	name     string
-	backends []*backend.Backend
+	sources  []*source
+	backends []*backend.Backend // those of sources
 	policy   policy.Policy
 	asking   *asking
-	// slowest is the longest timeout among the backends.
-	slowest *backend.Backend
-	warned  sync.Once
+	// slowest is the backend with the longest timeout.
+	slowest *source
 }
 
 // verdictTime is what a call may take beyond the backend's timeout: a failed
@@ -36,15 +35,12 @@ type line struct {
 // backend hangs, after the other questions under way ran out.
 const verdictTime = 3 * time.Second
 
-// opener makes a backend: backend.New or backend.NewQuiet.
-type opener func(backend.Config) (*backend.Backend, error)
-
 // compile builds what cfg says, with the backends of before where they are the
-// same. On an error nothing of before was changed.
-func compile(cfg *config.Config, before map[string]*backend.Backend, open opener, notify func(check.Event)) (*compiled, error) {
-	backends := make(map[string]*backend.Backend, len(cfg.Backends))
+// same. The new ones probe nothing yet. On an error nothing of before was changed.
+func compile(cfg *config.Config, before map[string]*source, notify func(check.Event)) (*compiled, error) {
+	backends := make(map[string]*source, len(cfg.Backends))
 	for _, b := range cfg.Backends {
-		built, err := buildBackend(b, before[b.Name], open, notify)
+		built, err := buildBackend(b, before[b.Name], notify)
 		if err != nil {
 			closeExcept(backends, before)
 			return nil, fmt.Errorf("backend %s: %w", b.Name, err)
@@ -58,54 +54,66 @@ func compile(cfg *config.Config, before map[string]*backend.Backend, open opener
 	return &compiled{routes: route.New(rules), backends: backends}, nil
 }
 
-func buildBackend(b config.Backend, before *backend.Backend, open opener, notify func(check.Event)) (*backend.Backend, error) {
+func buildBackend(b config.Backend, before *source, notify func(check.Event)) (*source, error) {
 	header := make(http.Header, len(b.Headers))
 	for name, value := range b.Headers {
 		header.Set(name, value)
 	}
+	s := new(source)
 	c := backend.Config{
 		Name: b.Name, URLs: b.URLs, Probe: b.Probe, Timeout: b.Timeout, Header: header, Host: b.Host,
-		CAFile: b.CAFile, ServerName: b.ServerName, UnavailableStatuses: b.UnavailableStatuses, Notify: notify,
+		CAFile: b.CAFile, ServerName: b.ServerName, UnavailableStatuses: b.UnavailableStatuses, Notify: s.reporting(notify),
 	}
 	if before != nil && before.Same(c) {
 		return before, nil
 	}
-	return open(c)
+	var err error
+	s.Backend, err = backend.New(c)
+	return s, err
 }
 
-func buildLine(r config.Route, backends map[string]*backend.Backend) *line {
+func buildLine(r config.Route, backends map[string]*source) *line {
 	l := &line{name: r.Name, policy: policy.Policy{AllowUnavailable: r.OnUnavailable == config.Allow, DenyStatus: r.DenyStatus}}
 	for _, name := range r.Backends {
 		b := backends[name]
-		l.backends = append(l.backends, b)
+		l.sources, l.backends = append(l.sources, b), append(l.backends, b.Backend)
 		if l.slowest == nil || b.Timeout() > l.slowest.Timeout() {
 			l.slowest = b
 		}
 	}
-	l.asking = &asking{limit: 2*l.slowest.Timeout() + verdictTime, calls: make(map[question]*call)}
+	l.asking = newAsking(2*l.slowest.Timeout()+verdictTime, l)
 	return l
 }
 
-// warnShortDeadline reports once that a caller waits for less time than the
-// backend may take: its viewers would be denied as late, one after the other,
-// by a backend that is merely slow.
+// warnShortDeadline reports, once for a backend, that a caller waits for less
+// time than the backend may take: its viewers would be denied as late, one after
+// the other, by a backend that is merely slow.
 func (l *line) warnShortDeadline(ctx context.Context, proxy string, notify func(check.Event)) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return
 	}
 	if left := time.Until(deadline); left < l.slowest.Timeout() {
-		l.warned.Do(func() {
+		l.slowest.warned.Do(func() {
 			notify(check.ShortDeadline{Proxy: proxy, Backend: l.slowest.Name(), Deadline: left, Timeout: l.slowest.Timeout()})
 		})
 	}
 }
 
-// closeExcept closes the backends that are not in kept.
-func closeExcept(backends, kept map[string]*backend.Backend) {
+// closeExcept closes the backends that are not in kept, at once.
+func closeExcept(backends, kept map[string]*source) {
 	for name, b := range backends {
 		if kept[name] != b {
 			b.Close()
+		}
+	}
+}
+
+// watchExcept begins to probe the backends that are not in kept.
+func watchExcept(backends, kept map[string]*source) {
+	for name, b := range backends {
+		if kept[name] != b {
+			b.Watch()
 		}
 	}
 }

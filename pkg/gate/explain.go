@@ -23,7 +23,7 @@ type Explanation struct {
 // end, and tells all about it. Nothing goes on in the background. An empty
 // session stands for a new one. An error is one of New's.
 func Explain(ctx context.Context, cfg *config.Config, r *check.Request, session string) (Explanation, error) {
-	c, err := compile(cfg, nil, backend.NewQuiet, func(check.Event) {})
+	c, err := compile(cfg, nil, func(check.Event) {})
 	if err != nil {
 		return Explanation{}, err
 	}
