@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 const exampleBackend = "{url: http://10.0.0.5/auth}"
@@ -28,14 +29,12 @@ func readBackend(name string, v value) Backend {
 	keys := v.section(exampleBackend, "url", "urls", "timeout", "headers", "host", "ca_file", "server_name",
 		"unavailable_statuses", "probe")
 	b.URLs = readURLs(v, keys)
-	if probe, ok := readURL(keys["probe"]); ok {
-		b.Probe = probe
-	}
+	b.Probe = readProbe(keys["probe"], len(b.URLs) > 1)
 	if timeout, ok := keys["timeout"].duration(MaxTimeout); ok {
 		b.Timeout = timeout
 	}
 	b.Headers = readHeaders(keys["headers"])
-	if _, basic := b.Headers["Authorization"]; basic && slices.ContainsFunc(b.URLs, hasUser) {
+	if _, basic := b.Headers["Authorization"]; basic && (slices.ContainsFunc(b.URLs, hasUser) || hasUser(b.Probe)) {
 		keys["headers"].wrong("Authorization is here and a user is in the URL, which makes the same header: keep one")
 	}
 	b.Host = readHost(keys["host"])
@@ -44,7 +43,7 @@ func readBackend(name string, v value) Backend {
 	return b
 }
 
-func hasUser(u *url.URL) bool { return u.User != nil }
+func hasUser(u *url.URL) bool { return u != nil && u.User != nil }
 
 func isHTTPS(u *url.URL) bool { return u != nil && u.Scheme == "https" }
 
@@ -76,6 +75,33 @@ func readURLs(v value, keys map[string]value) []*url.URL {
 		urls = append(urls, u)
 	}
 	return urls
+}
+
+// readProbe reads a path, which each address is asked for, or a whole URL. That
+// cannot be with several addresses: a probe of one host says nothing about
+// another.
+func readProbe(v value, several bool) *url.URL {
+	text, ok := v.text()
+	if !ok {
+		return nil
+	}
+	isPath := strings.HasPrefix(text, "/") && !strings.HasPrefix(text, "//")
+	switch {
+	case isPath:
+		text = "http://probe" + text
+	case several:
+		v.wrong("must be a path, as in /health, since each address of urls is probed by itself")
+		return nil
+	}
+	u, err := parseURL(text)
+	if err != nil {
+		v.wrong("%v", err)
+		return nil
+	}
+	if isPath {
+		u.Scheme, u.Host = "", ""
+	}
+	return u
 }
 
 func readHost(v value) string {

@@ -79,7 +79,8 @@ type Backend struct {
 	// Basic auth, and must never be printed.
 	URLs []*url.URL
 	// Probe is asked, without any viewer's input, to learn whether the backend
-	// is there; nil means that the URLs are.
+	// is there: a path and query of each URL's host, or with one URL a whole
+	// one; nil means that the URLs are.
 	Probe *url.URL
 	// Timeout is that of the whole question, all URLs together. More than 0
 	// and at most MaxTimeout; default 2s.

@@ -43,7 +43,8 @@ func checkHeaderName(name string) error {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenRune(r) }) {
 		return errors.New("this is no header name: write letters, digits and -, without a colon")
 	}
-	switch canonical := http.CanonicalHeaderKey(name); canonical {
+	// PHP and CGI read "X_Real_Ip" as "X-Real-Ip".
+	switch canonical := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")); canonical {
 	case "X-Session-Id", "X-Real-Ip", "X-Real-Path", "X-Real-Origin", "X-Real-Ua":
 		return fmt.Errorf("%s is set by altagate for each check: leave it out", canonical)
 	case "Host":

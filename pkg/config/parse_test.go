@@ -111,9 +111,9 @@ func TestEveryKeyIsRead(t *testing.T) {
 		"log":     Log{Level: "debug", Format: "console"},
 		"backends": []string{
 			"portal [https://user:s3cret@portal.example.com/auth?key=1 http://[2001:db8::1]:6000/auth] " +
-				"probe=https://portal.example.com/health 1m0s map[X-Api-Key:0123 X-Empty: X-Name:канал] " +
+				"probe=/health%2F?deep=1 1m0s map[X-Api-Key:0123 X-Empty: X-Name:канал] " +
 				`host="Portal.example.com:8443" ca="ca.pem" name="portal" [502 503]`,
-			`second [http://backend_2:6000] probe=<nil> 2s map[] host="" ca="" name="" []`,
+			`second [http://backend_2:6000] probe=https://portal.example.com/health 2s map[] host="" ca="" name="" []`,
 		},
 		"routes": []Route{
 			{
