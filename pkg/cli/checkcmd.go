@@ -5,13 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/frontend"
 	"github.com/altagate/altagate/pkg/gate"
+	"github.com/altagate/altagate/pkg/viewer"
 )
+
+const checkName = "check"
 
 // The exit codes of check.
 const (
@@ -29,7 +34,7 @@ type checkFlags struct {
 func checkCommand() *cobra.Command {
 	var c checkFlags
 	cmd := &cobra.Command{
-		Use:   "check URL",
+		Use:   checkName + " URL",
 		Short: "Ask the backend once as a viewer of URL would, and show what came back",
 		Long: `check asks the backend about a viewer's request for URL, and shows the request that
 was sent, the reply, the time of each phase, and what altagate makes of it. It asks
@@ -39,9 +44,9 @@ holds the viewer's query.
 Exit code 0 is allow, 1 deny, 2 unavailable, 3 a mistake in the command.`,
 		Example: `  altagate check 'http://tv.example.com/live/index.m3u8?token=123' --backend http://10.0.0.5/auth
   altagate check 'http://tv.example.com/live/index.m3u8?token=123' --config altagate.yaml --ip 192.0.2.7`,
-		Args: func(cmd *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return &exitError{exitUsage, errors.New("check takes one URL, that of the viewer, in quotes: 'http://tv.example.com/live/index.m3u8?token=123'")}
+				return errors.New("check takes one URL, that of the viewer, in quotes: 'http://tv.example.com/live/index.m3u8?token=123'")
 			}
 			return nil
 		},
@@ -49,7 +54,6 @@ Exit code 0 is allow, 1 deny, 2 unavailable, 3 a mistake in the command.`,
 			return c.run(cmd.Context(), args[0], cmd.OutOrStdout())
 		},
 	}
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	c.sourceFlags(cmd)
 	c.flags.StringVar(&c.route, "route", "", "`NAME` of the route, where the proxy names it; empty matches by host and path")
 	c.flags.StringVar(&c.ip, "ip", "127.0.0.1", "`ADDRESS` of the viewer")
@@ -62,16 +66,16 @@ Exit code 0 is allow, 1 deny, 2 unavailable, 3 a mistake in the command.`,
 func (c *checkFlags) run(ctx context.Context, url string, out io.Writer) error {
 	cfg, err := c.load()
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return err
 	}
 	r, reason, err := c.request(url)
 	if err != nil {
-		return &exitError{exitUsage, err}
+		return err
 	}
 	e := gate.Explanation{Decision: check.Deny(reason)}
 	if reason == "" {
 		if e, err = gate.Explain(ctx, cfg, &r, c.session); err != nil {
-			return &exitError{exitUsage, err}
+			return err
 		}
 	}
 	explain(out, &r, e)
@@ -79,25 +83,35 @@ func (c *checkFlags) run(ctx context.Context, url string, out io.Writer) error {
 	case e.Decision.Reason == check.Backend && e.Decision.Allow:
 		return nil
 	case e.Decision.Outcome.Verdict == check.Unavailable && len(e.Traces) > 0:
-		return &exitError{code: exitUnavailable}
+		return &exitError{exitUnavailable}
 	default:
-		return &exitError{code: exitDeny}
+		return &exitError{exitDeny}
 	}
 }
 
-// request reads URL as a frontend reads what a proxy says of such a request.
+// request reads URL as a frontend reads what a proxy says of such a request. An
+// error is about the flags, and does not show the URL: it may hold a token.
 func (c *checkFlags) request(url string) (check.Request, check.Reason, error) {
 	scheme, host, target, err := splitURL(url)
 	if err != nil {
 		return check.Request{}, "", err
 	}
+	switch {
+	case c.method == "":
+		return check.Request{}, "", fmt.Errorf("%s is empty: give the viewer's method, such as GET", called(c.flags, "method"))
+	case strings.ContainsFunc(c.session, unicode.IsControl):
+		return check.Request{}, "", fmt.Errorf("%s holds a control character, which no header can", called(c.flags, "session"))
+	}
+	if _, err := viewer.Address(c.ip); err != nil {
+		return check.Request{}, "", fmt.Errorf("%s: %q is no address of a viewer: give one such as 192.0.2.7", called(c.flags, "ip"), c.ip)
+	}
 	said := frontend.Context{
-		Proxy: "check", Route: c.route, Method: c.method, Scheme: scheme, Host: host, Target: target,
+		Proxy: checkName, Route: c.route, Method: c.method, Scheme: scheme, Host: host, Target: target,
 		Address: c.ip, UserAgents: []string{c.userAgent},
 	}
-	r, reason := said.Request()
+	r, reason, _ := said.Request()
 	if reason == check.BadCheck {
-		return r, "", fmt.Errorf("--ip %s or the host of %s cannot be read: give one address, and a URL such as http://tv.example.com/live/index.m3u8", c.ip, url)
+		return r, "", errors.New("the viewer's URL has no host: write one such as http://tv.example.com/live/index.m3u8?token=123")
 	}
 	return r, reason, nil
 }

@@ -27,21 +27,19 @@ type Build struct {
 	Commit string
 }
 
-// exitError ends the process with a code of its own. An empty Err prints
-// nothing: the command has said everything.
-type exitError struct {
-	code int
-	err  error
-}
+// exitError ends the process with a code of its own and prints nothing: the
+// command has said everything.
+type exitError struct{ code int }
 
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
-	}
-	return e.err.Error()
-}
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
-func (e *exitError) Unwrap() error { return e.err }
+// usageError is a mistake in the command line itself, as against one in what it
+// names.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+
+func (e *usageError) Unwrap() error { return e.err }
 
 // Main runs the command that args name (without the program's own name) and
 // returns the exit code. SIGINT and SIGTERM end it gracefully.
@@ -56,19 +54,24 @@ func run(ctx context.Context, args []string, build Build, stdout, stderr io.Writ
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
 	var exit *exitError
-	if !errors.As(err, &exit) {
-		fmt.Fprintf(stderr, "altagate: %v\n", err)
-		return 1
+	if errors.As(err, &exit) {
+		return exit.code
 	}
-	if exit.err != nil {
-		fmt.Fprintf(stderr, "altagate: %v\n", exit.err)
+	var usage *usageError
+	hint := ""
+	if errors.As(err, &usage) || !cmd.HasParent() {
+		hint = fmt.Sprintf("'%s --help' shows what it takes.\n", cmd.CommandPath())
 	}
-	return exit.code
+	fmt.Fprintf(stderr, "altagate: %s\n%s", strings.TrimSpace(err.Error()), hint) //nolint:errcheck // there is nobody else to tell
+	if cmd.Name() == checkName {
+		return exitUsage
+	}
+	return 1
 }
 
 func rootCommand(build Build) *cobra.Command {
@@ -85,12 +88,40 @@ ALTAGATE_ON_UNAVAILABLE. Flags win over the environment, the environment over
 the config file.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	root.AddCommand(serveCommand(build), demoCommand(build), checkCommand(), configCommand(), versionCommand(build))
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) }
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	prepare(root)
 	return root
 }
+
+// prepare adds to a command, and to all below it, what they have in common:
+// each flag's help names its environment variable, and a wrong argument is a
+// usageError.
+func prepare(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		note := " (env " + variable(f.Name)
+		if isList(f) {
+			note += ", several separated by spaces"
+		}
+		f.Usage += note + ")"
+	})
+	if take := cmd.Args; take != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := take(cmd, args); err != nil {
+				return &usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, below := range cmd.Commands() {
+		prepare(below)
+	}
+}
+
+// fromVariable marks a flag whose value is that of its environment variable.
+const fromVariable = "from the environment"
 
 // fromEnvironment gives each flag that was not on the command line the value of
 // its environment variable. A list takes several values separated by spaces.
@@ -106,16 +137,34 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 			return
 		}
 		values := []string{text}
-		if strings.HasSuffix(f.Value.Type(), "Array") {
+		if isList(f) {
 			values = strings.Fields(text)
 		}
 		for _, v := range values {
-			if err := flags.Set(f.Name, v); err != nil {
+			err := errors.Join(flags.Set(f.Name, v), flags.SetAnnotation(f.Name, fromVariable, nil))
+			if err != nil {
 				mistakes = append(mistakes, fmt.Errorf("environment variable %s: %w", name, err))
 			}
 		}
 	})
 	return errors.Join(mistakes...)
+}
+
+// isList says whether a flag can be given again.
+func isList(f *pflag.Flag) bool {
+	_, list := f.Value.(pflag.SliceValue)
+	return list
+}
+
+// called is what the user gave a flag's value by: "--http", or the name of its
+// environment variable.
+func called(flags *pflag.FlagSet, name string) string {
+	if f := flags.Lookup(name); f != nil {
+		if _, ok := f.Annotations[fromVariable]; ok {
+			return variable(name)
+		}
+	}
+	return "--" + name
 }
 
 // variable is the environment variable of a flag.

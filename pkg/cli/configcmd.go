@@ -13,14 +13,17 @@ func configCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Check a config, print an example or its schema",
-		Args:  cobra.NoArgs,
+		Args:  knownCommand,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		DisableFlagsInUseLine: true,
 	}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use:   "validate FILE",
 			Short: "Report every mistake of a config at its line and column",
 			Long:  "validate reads a config as serve would and prints every mistake, unknown keys\nincluded. Exit code 0 if there is none, 1 if there is one.",
-			Args:  cobra.ExactArgs(1),
+			Args:  oneFile,
 			RunE:  validate,
 		},
 		printCommand("example", "Print an annotated config with every key and its default", config.Example),
@@ -29,21 +32,33 @@ func configCommand() *cobra.Command {
 	return cmd
 }
 
+func oneFile(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return errors.New("validate takes one FILE, such as altagate.yaml")
+	}
+	return nil
+}
+
+// knownCommand refuses what is no command below cmd.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("unknown command %q for %q", args[0], cmd.CommandPath())
+	}
+	return nil
+}
+
 func validate(cmd *cobra.Command, args []string) error {
 	file := args[0]
 	cfg, err := config.Load(file)
 	var mistakes config.Mistakes
 	if errors.As(err, &mistakes) {
-		for _, m := range mistakes {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s:%s\n", file, m)
+		if _, err := fmt.Fprintln(cmd.OutOrStdout(), inFile(file, err)); err != nil {
+			return err
 		}
 		return &exitError{code: 1}
 	}
 	if err != nil {
 		return err
-	}
-	if addr := config.NeedsCallers(cfg.Listen); addr != "" && len(cfg.Callers) == 0 {
-		return fmt.Errorf("%s: %s needs callers: say which addresses may ask", file, addr)
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: fine: %s, %s\n", file, count(len(cfg.Backends), "backend"), count(len(cfg.Routes), "route"))
 	return err

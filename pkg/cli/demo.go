@@ -39,45 +39,76 @@ request. It needs no other software, and prints curl lines to try.`,
 	d.flags.StringVar(&d.origin, "origin", "127.0.0.1:8000", "listen `ADDRESS` of the origin, which asks nobody")
 	d.flags.StringVar(&d.backend, "demo-backend", "127.0.0.1:6000", "listen `ADDRESS` of the backend")
 	d.flags.StringVar(&d.onUnavailable, "on-unavailable", "deny", "what is decided while the backend is away: `deny|allow`")
-	d.listenFlags(cmd)
+	d.listenFlags("console")
 	return cmd
 }
 
 func (d *demoFlags) run(ctx context.Context, build Build, out, logs io.Writer) error {
-	if !d.flags.Changed("log-format") {
-		d.logFormat = "console"
-	}
-	backend, err := listenFor("demo-backend", d.backend)
+	own, err := d.open()
 	if err != nil {
 		return err
 	}
-	tell := func(q demo.Question) { fmt.Fprintln(out, asked(q)) }
-	parts := []server.Service{{Listener: backend, Server: server.HTTP(demo.Backend(tell), nil)}}
-	cfg, err := d.config(backend.Addr())
+	defer closeAll(own)
+	backend, origin, edge := &own[0], &own[1], &own[2]
+	cfg, err := d.config(backend.Listener.Addr())
 	if err != nil {
-		return errors.Join(err, closeAll(parts))
-	}
-	for _, p := range []struct {
-		flag, address string
-		handler       http.Handler
-	}{{"origin", d.origin, demo.Origin()}, {"edge", d.edge, demo.Edge(demo.Origin(), cfg.Listen.HTTP)}} {
-		l, err := listenFor(p.flag, p.address)
-		if err != nil {
-			return errors.Join(err, closeAll(parts))
-		}
-		parts = append(parts, server.Service{Listener: l, Server: server.HTTP(p.handler, nil)})
+		return err
 	}
 	a, err := newSidecar(cfg, &d.settings, build, logs)
 	if err != nil {
-		return errors.Join(err, closeAll(parts))
+		return err
 	}
-	fmt.Fprint(out, d.welcome(cfg))
-	return a.serve(ctx, cfg, parts...)
+	defer a.close()
+	doors, err := a.open(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	backend.Server = a.overHTTP(demo.Backend(func(q demo.Question) { say(out, asked(q)) }))
+	origin.Server = a.overHTTP(demo.Origin())
+	edge.Server = a.overHTTP(demo.Edge(demo.Origin(), addressOf("http", doors)))
+	a.sayWhatItDoes(cfg, doors)
+	a.ready.Watch(func(is bool) {
+		if is {
+			say(out, welcome(edge.Listener.Addr(), origin.Listener.Addr(), addressOf("admin", doors)))
+		}
+	})
+	return a.serve(ctx, reloads{}, append(services(doors), own...))
+}
+
+// say prints what a person who tries the demo reads.
+func say(out io.Writer, text string) {
+	fmt.Fprintln(out, text) //nolint:errcheck // a terminal that is gone has nobody to tell
+}
+
+// open opens the listeners of the backend, the origin and the edge, in this
+// order. On an error none is left open.
+func (d *demoFlags) open() ([]server.Service, error) {
+	var own []server.Service
+	for _, p := range [][2]string{{"demo-backend", d.backend}, {"origin", d.origin}, {"edge", d.edge}} {
+		l, err := server.Listen(p[1])
+		if err != nil {
+			closeAll(own)
+			return nil, fmt.Errorf("%s: %w", d.called(p[0]), err)
+		}
+		own = append(own, server.Service{Listener: l})
+	}
+	return own, nil
+}
+
+// addressOf is the address of a door; "" if it is turned off.
+func addressOf(name string, doors []door) string {
+	for _, d := range doors {
+		if d.name == name {
+			return d.address()
+		}
+	}
+	return ""
 }
 
 // config is that of the demo's sidecar, which asks the backend at addr.
 func (d *demoFlags) config(addr net.Addr) (*config.Config, error) {
-	cfg, err := config.Single([]string{"http://" + addr.String() + "/"}, d.onUnavailable)
+	d.backends = []string{"http://" + addr.String() + "/"}
+	cfg, err := d.single()
 	if err != nil {
 		return nil, err
 	}
@@ -91,14 +122,6 @@ func (d *demoFlags) config(addr net.Addr) (*config.Config, error) {
 	return cfg, nil
 }
 
-func listenFor(flag, address string) (net.Listener, error) {
-	l, err := server.Listen(address)
-	if err != nil {
-		return nil, fmt.Errorf("--%s: %w", flag, err)
-	}
-	return l, nil
-}
-
 // asked is the line that shows a question to the demo's backend.
 func asked(q demo.Question) string {
 	if q.Addr == "" {
@@ -107,17 +130,19 @@ func asked(q demo.Question) string {
 	return fmt.Sprintf("the backend was asked about %s%s for %s and said %d %s", q.Origin, q.Path, q.Addr, q.Status, http.StatusText(q.Status))
 }
 
-func (d *demoFlags) welcome(cfg *config.Config) string {
-	return fmt.Sprintf(`
+func welcome(edge, origin net.Addr, admin string) string {
+	lines := fmt.Sprintf(`
 altagate demo: a viewer asks the edge, the edge asks altagate, altagate asks the
 backend. Token 123 is allowed. Try in another terminal:
 
   curl -i 'http://%[1]s/live/index.m3u8?token=123'    # 200 and the playlist
   curl -i 'http://%[1]s/live/index.m3u8?token=1'      # 403
-  curl -s 'http://%[2]s/metrics' | grep altagate_checks_total
-
-The sample stream is also at %[3]s, with nobody asking, as the origin for the
+`, edge)
+	if admin != "" {
+		lines += fmt.Sprintf("  curl -s 'http://%s/metrics' | grep altagate_checks_total\n", admin)
+	}
+	return lines + fmt.Sprintf(`
+The sample stream is also at %s, with nobody asking, as the origin for the
 files in nginx/ and envoy/. End with Ctrl-C.
-
-`, d.edge, cfg.Listen.Admin, d.origin)
+`, origin)
 }

@@ -36,7 +36,7 @@ func splitURL(url string) (scheme, host, target string, err error) {
 func explain(out io.Writer, r *check.Request, e gate.Explanation) {
 	page := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(page, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(page, "%s\t%s\n", name, printable(fmt.Sprintf(format, args...))) //nolint:errcheck // see Flush below
 	}
 	row("viewer", "%s asks %s %s%s", r.Addr, r.Method, r.Origin(), pathAndQuery(r))
 	if e.Decision.Route != "" {

@@ -20,18 +20,21 @@ type reloads struct {
 	changed <-chan []byte
 }
 
-// watchFile begins to look for SIGHUP and, if there is a file, for its changes,
-// until ctx ends. It is called before the file is read, so that no change is
-// lost between the two.
+// watchFile begins to look for SIGHUP, until stop, and, if there is a file, for
+// its changes, until ctx ends. It is called before the file is read, so that no
+// change is lost between the two.
 func watchFile(ctx context.Context, file string) reloads {
 	r := reloads{hangup: make(chan os.Signal, 1)}
 	signal.Notify(r.hangup, syscall.SIGHUP)
-	context.AfterFunc(ctx, func() { signal.Stop(r.hangup) })
 	if file != "" {
 		r.changed = config.Watch(ctx, file, watchEvery)
 	}
 	return r
 }
+
+// stop lets SIGHUP end the process again. It comes last: a hangup must not cut
+// off the checks that are still answered after ctx has ended.
+func (r reloads) stop() { signal.Stop(r.hangup) }
 
 // follow reloads whenever there is reason to, until ctx ends. A hangup without a
 // config file does nothing: a terminal that closes must not end a sidecar.
@@ -69,6 +72,9 @@ func (a *sidecar) apply(cfg *config.Config) error {
 	a.callers.Store(viewer.NewCallers(cfg.Callers))
 	if cfg.Listen != a.listen {
 		a.telemetry.Log().Warn().Msg("the config's listen addresses changed: they take effect with a restart")
+	}
+	if cfg.Log.Format != a.logFormat {
+		a.telemetry.Log().Warn().Msg("the config's log format changed: it takes effect with a restart")
 	}
 	return a.telemetry.SetLevel(cfg.Log.Level)
 }

@@ -2,11 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -35,47 +36,72 @@ leaves the old config in force. Listen addresses change with a restart only.`,
   altagate serve --config /etc/altagate/altagate.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithCancel(cmd.Context())
-			defer cancel()
-			changes := watchFile(ctx, s.file)
-			cfg, err := s.load()
-			if err != nil {
-				return err
-			}
-			a, err := newSidecar(cfg, &s, build, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			go a.follow(ctx, changes)
-			return a.serve(ctx, cfg)
+			return s.serve(cmd.Context(), build, cmd.ErrOrStderr())
 		},
 	}
 	s.sourceFlags(cmd)
-	s.listenFlags(cmd)
+	s.listenFlags(config.DefaultLogFormat)
 	return cmd
+}
+
+func (s *settings) serve(ctx context.Context, build Build, logs io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changes := watchFile(ctx, s.file)
+	defer changes.stop()
+	cfg, err := s.load()
+	if err != nil {
+		return err
+	}
+	a, err := newSidecar(cfg, s, build, logs)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	doors, err := a.open(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	a.sayWhatItDoes(cfg, doors)
+	return a.serve(ctx, changes, services(doors))
 }
 
 // sidecar is a running altagate.
 type sidecar struct {
 	settings  *settings
 	listen    config.Listen
+	logFormat string
 	telemetry *telemetry.Telemetry
+	troubles  troubles
 	gate      *gate.Gate
 	callers   atomic.Pointer[viewer.Callers]
 	ready     server.Ready
 }
 
-// serve answers checks, and beside that serves the parts given, until ctx ends.
-func (a *sidecar) serve(ctx context.Context, cfg *config.Config, parts ...server.Service) error {
-	defer a.gate.Close()
-	services, err := a.services(cfg.Listen)
-	if err != nil {
-		return errors.Join(err, closeAll(parts))
-	}
-	a.sayWhatItDoes(cfg)
-	err = server.Run(ctx, &a.ready, append(services, parts...)...)
+// serve runs the services until ctx ends, and reloads meanwhile.
+func (a *sidecar) serve(ctx context.Context, changes reloads, services []server.Service) error {
+	var beside sync.WaitGroup
+	following, unfollow := context.WithCancel(ctx)
+	defer unfollow()
+	beside.Go(func() { a.follow(following, changes) })
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	beside.Go(func() { a.troubles.write(running, a.telemetry.Log()) })
+
+	err := server.Run(ctx, &a.ready, services...)
+	unfollow()
+	stop()
+	beside.Wait()
+	a.close()
 	a.telemetry.Log().Info().Msg("stopped")
 	return err
+}
+
+// close ends the probing, and writes the lines that are not written yet. It may
+// be called again.
+func (a *sidecar) close() {
+	a.gate.Close()
+	a.telemetry.Flush()
 }
 
 func newSidecar(cfg *config.Config, s *settings, build Build, logs io.Writer) (*sidecar, error) {
@@ -91,49 +117,75 @@ func newSidecar(cfg *config.Config, s *settings, build Build, logs io.Writer) (*
 	if err != nil {
 		return nil, err
 	}
-	a := &sidecar{settings: s, listen: cfg.Listen, telemetry: t, gate: g}
+	a := &sidecar{settings: s, listen: cfg.Listen, logFormat: cfg.Log.Format, telemetry: t, troubles: newTroubles(), gate: g}
 	a.callers.Store(viewer.NewCallers(cfg.Callers))
 	return a, nil
 }
 
-// services opens the listeners of what is turned on. On an error none is left open.
-func (a *sidecar) services(listen config.Listen) ([]server.Service, error) {
+// door is a listener of the sidecar and what serves on it.
+type door struct {
+	name    string
+	service server.Service
+}
+
+// address is where the listener is, which for port 0 the config does not say.
+func (d door) address() string {
+	addr := d.service.Listener.Addr()
+	if addr.Network() == "unix" {
+		return "unix:" + addr.String()
+	}
+	return addr.String()
+}
+
+// open opens the listeners of what is turned on. On an error none is left open.
+func (a *sidecar) open(listen config.Listen) ([]door, error) {
 	checks := frontend.Config{
 		Checker: a.gate,
 		May:     func(peer net.Addr) bool { return a.callers.Load().May(peer) },
 		Record:  a.telemetry.Record,
 	}
-	envoy := extauthz.New(checks)
+	envoy := extauthz.New(checks, a.troubles.tell)
 	a.ready.Watch(envoy.SetReady)
-	wanted := []struct {
+	var doors []door
+	for _, w := range []struct {
 		name, address string
 		service       server.Service
 	}{
-		{"http", listen.HTTP, server.Service{Server: server.HTTP(frontend.Handler(checks), nil)}},
+		{"http", listen.HTTP, server.Service{Server: a.overHTTP(frontend.Handler(checks))}},
 		{"grpc", listen.GRPC, server.Service{Server: envoy}},
-		{"admin", listen.Admin, server.Service{Server: server.HTTP(admin.Handler(a.telemetry.Metrics(), a.ready.Is), nil), Last: true}},
-	}
-	var services []server.Service
-	for _, w := range wanted {
+		{"admin", listen.Admin, server.Service{Server: a.overHTTP(admin.Handler(a.telemetry.Metrics(), a.ready.Is)), Last: true}},
+	} {
 		if w.address == "" {
 			continue
 		}
 		l, err := server.Listen(w.address)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listening for %s: %w", w.name, err), closeAll(services))
+			closeAll(services(doors))
+			return nil, fmt.Errorf("listening for %s: %w", w.name, err)
 		}
 		w.service.Listener = l
-		services = append(services, w.service)
+		doors = append(doors, door{w.name, w.service})
 	}
-	return services, nil
+	return doors, nil
 }
 
-func closeAll(services []server.Service) error {
-	var errs []error
-	for _, s := range services {
-		errs = append(errs, s.Listener.Close())
+func (a *sidecar) overHTTP(handler http.Handler) *http.Server {
+	return server.HTTP(handler, a.troubles.tell)
+}
+
+func services(doors []door) []server.Service {
+	all := make([]server.Service, 0, len(doors))
+	for _, d := range doors {
+		all = append(all, d.service)
 	}
-	return errors.Join(errs...)
+	return all
+}
+
+// closeAll closes listeners that nothing was served on.
+func closeAll(services []server.Service) {
+	for _, s := range services {
+		s.Listener.Close() //nolint:errcheck // the error that led here is the one to tell
+	}
 }
 
 // names are what the metrics are about under cfg.
@@ -149,17 +201,15 @@ func names(cfg *config.Config) telemetry.Names {
 }
 
 // sayWhatItDoes is the one line that an operator reads after a start.
-func (a *sidecar) sayWhatItDoes(cfg *config.Config) {
+func (a *sidecar) sayWhatItDoes(cfg *config.Config, doors []door) {
 	line := a.telemetry.Log().Info()
-	for _, l := range [][2]string{{"http", cfg.Listen.HTTP}, {"grpc", cfg.Listen.GRPC}, {"admin", cfg.Listen.Admin}} {
-		if l[1] != "" {
-			line = line.Str(l[0], l[1])
-		}
+	for _, d := range doors {
+		line = line.Str(d.name, d.address())
 	}
 	asks := make([]string, 0, len(cfg.Backends))
 	for _, b := range cfg.Backends {
 		for _, u := range b.URLs {
-			asks = append(asks, fmt.Sprintf("%s at %s://%s%s", b.Name, u.Scheme, u.Host, u.Path))
+			asks = append(asks, fmt.Sprintf("%s at %s://%s%s", b.Name, u.Scheme, u.Host, u.EscapedPath()))
 		}
 	}
 	away := make([]string, 0, len(cfg.Routes))

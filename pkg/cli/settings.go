@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -34,19 +36,16 @@ func (s *settings) sourceFlags(cmd *cobra.Command) {
 		"what is decided while the backend is away: `deny|allow`. Alta's own default is allow")
 }
 
-// listenFlags adds the flags of a running sidecar.
-func (s *settings) listenFlags(cmd *cobra.Command) {
+// listenFlags adds the flags of a running sidecar, which logs in logFormat by
+// default.
+func (s *settings) listenFlags(logFormat string) {
 	s.flags.StringVar(&s.http, "http", config.DefaultHTTP, "listen `ADDRESS` for checks over HTTP: host:port or unix:/path; empty turns it off")
 	s.flags.StringVar(&s.grpc, "grpc", config.DefaultGRPC, "listen `ADDRESS` for Envoy's checks over gRPC; empty turns it off")
 	s.flags.StringVar(&s.admin, "admin", config.DefaultAdmin, "listen `ADDRESS` for metrics and health; empty turns it off")
 	s.flags.StringArrayVar(&s.callers, "callers", nil,
 		"`CIDR` that may ask for checks; given again, each of them. Needed when checks are listened for off loopback and Unix sockets")
-	s.logFlags()
-}
-
-func (s *settings) logFlags() {
 	s.flags.StringVar(&s.logLevel, "log-level", config.DefaultLogLevel, "`debug|info|warn|error`; debug logs each allow too")
-	s.flags.StringVar(&s.logFormat, "log-format", config.DefaultLogFormat, "`json|console`")
+	s.flags.StringVar(&s.logFormat, "log-format", logFormat, "`json|console`")
 }
 
 // load reads the config that the flags name or describe, with the flags and
@@ -60,44 +59,91 @@ func (s *settings) load() (*config.Config, error) {
 }
 
 func (s *settings) source() (*config.Config, error) {
+	own := s.firstGiven("backend", "on-unavailable")
 	switch {
-	case s.file != "" && (len(s.backends) > 0 || s.flags.Changed("on-unavailable")):
-		return nil, errors.New("--config and --backend or --on-unavailable (or their environment variables) are both given: " +
-			"write backends and policy in the config file, or leave the file out")
+	case s.file != "" && own != "":
+		return nil, fmt.Errorf("%s and %s are both given: write backends and policy in the config file, or leave the file out",
+			s.called("config"), own)
 	case s.file != "":
-		return config.Load(s.file)
+		cfg, err := config.Load(s.file)
+		return cfg, inFile(s.file, err)
 	case len(s.backends) > 0:
-		return config.Single(s.backends, s.onUnavailable)
+		return s.single()
 	default:
 		return nil, errors.New("no backend: give --backend URL, or --config FILE ('altagate config example' prints one)")
 	}
+}
+
+// single is the config that --backend and --on-unavailable describe.
+func (s *settings) single() (*config.Config, error) {
+	if err := oneOf("deny", "allow")(s.onUnavailable); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.called("on-unavailable"), err)
+	}
+	cfg, err := config.Single(s.backends, s.onUnavailable)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.called("backend"), err)
+	}
+	return cfg, nil
+}
+
+func (s *settings) called(flag string) string { return called(s.flags, flag) }
+
+// firstGiven is what the first of the flags was given by; "" if none was.
+func (s *settings) firstGiven(flags ...string) string {
+	for _, flag := range flags {
+		if s.flags.Changed(flag) {
+			return s.called(flag)
+		}
+	}
+	return ""
 }
 
 // parse is load for a file's content that was read already.
 func (s *settings) parse(data []byte) (*config.Config, error) {
 	cfg, err := config.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.file, err)
+		return nil, inFile(s.file, err)
 	}
 	return cfg, s.overlay(cfg)
+}
+
+// inFile puts the file's name before each mistake in it: "file:line:column: …".
+func inFile(file string, err error) error {
+	var mistakes config.Mistakes
+	if !errors.As(err, &mistakes) {
+		return err
+	}
+	lines := make([]string, 0, len(mistakes))
+	for _, m := range mistakes {
+		lines = append(lines, file+":"+m.String())
+	}
+	return errors.New(strings.Join(lines, "\n"))
 }
 
 func (s *settings) overlay(cfg *config.Config) error {
 	for _, o := range []struct {
 		flag, value string
 		into        *string
+		check       func(string) error
 	}{
-		{"http", s.http, &cfg.Listen.HTTP}, {"grpc", s.grpc, &cfg.Listen.GRPC}, {"admin", s.admin, &cfg.Listen.Admin},
-		{"log-level", s.logLevel, &cfg.Log.Level}, {"log-format", s.logFormat, &cfg.Log.Format},
+		{"http", s.http, &cfg.Listen.HTTP, config.CheckAddress},
+		{"grpc", s.grpc, &cfg.Listen.GRPC, config.CheckAddress},
+		{"admin", s.admin, &cfg.Listen.Admin, config.CheckAddress},
+		{"log-level", s.logLevel, &cfg.Log.Level, oneOf("debug", "info", "warn", "error")},
+		{"log-format", s.logFormat, &cfg.Log.Format, oneOf("json", "console")},
 	} {
-		if s.flags.Changed(o.flag) {
-			*o.into = o.value
+		if !s.flags.Changed(o.flag) {
+			continue
 		}
+		if err := o.check(o.value); err != nil {
+			return fmt.Errorf("%s: %w", s.called(o.flag), err)
+		}
+		*o.into = o.value
 	}
 	if s.flags.Changed("callers") {
 		callers, err := parseCallers(s.callers)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", s.called("callers"), err)
 		}
 		cfg.Callers = callers
 	}
@@ -111,12 +157,22 @@ func (s *settings) overlay(cfg *config.Config) error {
 	return nil
 }
 
+// oneOf takes the words alone.
+func oneOf(words ...string) func(string) error {
+	return func(word string) error {
+		if slices.Contains(words, word) {
+			return nil
+		}
+		return fmt.Errorf("%q is none of: %s", word, strings.Join(words, ", "))
+	}
+}
+
 func parseCallers(texts []string) ([]netip.Prefix, error) {
 	prefixes := make([]netip.Prefix, 0, len(texts))
 	for _, text := range texts {
 		prefix, err := config.ParseCaller(text)
 		if err != nil {
-			return nil, fmt.Errorf("--callers: %w", err)
+			return nil, err
 		}
 		prefixes = append(prefixes, prefix)
 	}

@@ -28,9 +28,9 @@ const maxValue = 1024
 // passes these headers on to the upstream must remove a viewer's own copies of
 // those that have no value.
 func Fields(d check.Decision) []Field {
-	session := ""
-	if d.Allow && d.Reason == check.Backend {
-		session = d.Outcome.Session
+	session, id := "", ""
+	if d.Allow {
+		session, id = d.Session, d.ID
 	}
 	return []Field{
 		{"X-Altagate-Decision", "decision", d.Word()},
@@ -38,7 +38,7 @@ func Fields(d check.Decision) []Field {
 		{"X-Session-Id", "session_id", plain(session)},
 		{"X-User-Id", "user_id", plain(d.Outcome.User)},
 		{"X-Session-Name", "session_name", plain(d.Outcome.SessionName)},
-		{"X-Altagate-Id", "", ""},
+		{"X-Altagate-Id", "", plain(id)},
 	}
 }
 

@@ -3,14 +3,20 @@ package frontend
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
 )
 
-// DefaultWait is how long a caller is taken to wait where it does not say.
-const DefaultWait = 5 * time.Second
+const (
+	// defaultWait is how long a caller is taken to wait where it does not say.
+	defaultWait = 5 * time.Second
+	// MaxWait is the longest that a check takes, whatever the caller says: then
+	// it is late. Servers give an answer more time than that.
+	MaxWait = 10 * time.Second
+)
 
 // Record gets every check that was answered, once (not one whose caller has
 // left: nobody was told anything), with the decision and the
@@ -30,16 +36,13 @@ type Config struct {
 }
 
 // Check decides about one check of the caller at peer, and records it. The
-// Checker gets the deadline that the caller stated, in c.Wait or by ctx, else
-// DefaultWait; a caller that leaves ends ctx. Of a caller that may not ask nothing
+// Checker gets the deadline that the caller stated, in said.Wait or by ctx, else
+// 5 s, and never more than MaxWait; a caller that leaves ends ctx. Of a caller that may not ask nothing
 // is believed: its check is a bad-check.
 func (c Config) Check(ctx context.Context, peer net.Addr, said Context) check.Decision {
 	start := time.Now()
-	if peer == nil || c.May == nil || !c.May(peer) {
-		said = Context{Proxy: said.Proxy}
-	}
-	r, reason := said.Request()
-	d := check.Deny(reason)
+	r, reason, why := c.read(peer, said)
+	d := check.Decision{Reason: reason, Outcome: check.Outcome{Err: why}}
 	if reason == "" {
 		ctx, cancel := withDeadline(ctx, said.Wait)
 		defer cancel()
@@ -51,13 +54,24 @@ func (c Config) Check(ctx context.Context, peer net.Addr, said Context) check.De
 	return d
 }
 
+// Admits says whether a caller at an address may ask.
+func (c Config) Admits(peer net.Addr) bool { return peer != nil && c.May != nil && c.May(peer) }
+
+// read makes a check of what a caller said, if it may ask.
+func (c Config) read(peer net.Addr, said Context) (check.Request, check.Reason, error) {
+	if !c.Admits(peer) {
+		return check.Request{Proxy: said.Proxy}, check.BadCheck, fmt.Errorf("%v may not ask: list it in callers if it is your proxy", peer)
+	}
+	return said.Request()
+}
+
 // withDeadline gives ctx the deadline of a caller that said it waits this long.
 func withDeadline(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
 	if _, stated := ctx.Deadline(); wait <= 0 && !stated {
-		wait = DefaultWait
+		wait = defaultWait
 	}
-	if wait <= 0 {
-		return ctx, func() {}
+	if wait <= 0 || wait > MaxWait {
+		wait = MaxWait
 	}
 	return context.WithTimeout(ctx, wait)
 }

@@ -6,6 +6,7 @@ package frontend
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -27,6 +28,8 @@ type Context struct {
 	Address string
 	// UserAgents holds each User-Agent that arrived; none is fine.
 	UserAgents []string
+	// Cookies holds each Cookie header that arrived; they are read together.
+	Cookies []string
 	// Wait is how long the caller said that it waits for the answer; 0 where it
 	// did not say.
 	Wait time.Duration
@@ -38,53 +41,64 @@ const maxMethod = 32
 // Request is the only place where what a proxy said becomes a check. The reason
 // is empty when that went well. It is check.BadCheck when something that the
 // proxy itself must say is missing or unreadable, else check.Malformed when the
-// viewer's own part is; the Request then holds what could be read, for the log.
-func (c Context) Request() (check.Request, check.Reason) {
-	r := check.Request{Proxy: c.Proxy, Route: c.Route}
-	bad := c.Method == "" || c.Target == ""
-	malformed := false
-
+// viewer's own part is; the Request then holds what could be read, and why says
+// what could not, without a byte of the viewer's.
+func (c Context) Request() (r check.Request, reason check.Reason, why error) {
+	r = check.Request{Proxy: c.Proxy, Route: c.Route, IDs: cookieIDs(c.Cookies)}
+	var bad, malformed []error
+	if c.Method == "" {
+		bad = append(bad, missing("method"))
+	} else if isMethod(c.Method) {
+		r.Method = c.Method
+	} else {
+		malformed = append(malformed, errors.New("the method is none"))
+	}
 	if scheme := strings.ToLower(c.Scheme); scheme == "http" || scheme == "https" {
 		r.Scheme = scheme
+	} else if c.Scheme == "" {
+		bad = append(bad, missing("scheme"))
 	} else {
-		bad = true
+		bad = append(bad, errors.New("the scheme is neither http nor https"))
 	}
 	if addr, err := viewer.Address(c.Address); err == nil {
 		r.Addr = addr
+	} else if c.Address == "" {
+		bad = append(bad, missing("viewer's address"))
 	} else {
-		bad = true
+		bad = append(bad, fmt.Errorf("the viewer's address cannot be read: %w", err))
 	}
 	if host, err := target.Host(c.Host, r.Scheme); err == nil {
 		r.Host = host
 	} else if errors.Is(err, target.ErrNoHost) {
-		bad = true
+		bad = append(bad, missing("host"))
 	} else {
-		malformed = true
-	}
-	if isMethod(c.Method) {
-		r.Method = c.Method
-	} else {
-		malformed = true
+		malformed = append(malformed, fmt.Errorf("host: %w", err))
 	}
 	if t, err := target.Parse(c.Target); err == nil {
 		r.Path, r.Query = t.Path, t.Query
+	} else if c.Target == "" {
+		bad = append(bad, missing("target"))
 	} else {
-		malformed = true
+		malformed = append(malformed, err)
 	}
 	if ua, err := target.UserAgent(c.UserAgents); err == nil {
 		r.UserAgent = ua
 	} else {
-		malformed = true
+		malformed = append(malformed, err)
 	}
-
 	switch {
-	case bad:
-		return r, check.BadCheck
-	case malformed:
-		return r, check.Malformed
+	case len(bad) > 0:
+		return r, check.BadCheck, errors.Join(bad...)
+	case len(malformed) > 0:
+		return r, check.Malformed, errors.Join(malformed...)
 	default:
-		return r, ""
+		return r, "", nil
 	}
+}
+
+// missing is the error about something that a proxy must say.
+func missing(what string) error {
+	return fmt.Errorf("the proxy did not say the %s, or said it twice: compare its config with the shipped one", what)
 }
 
 // isMethod tells whether s is a token in the sense of HTTP, and no longer than

@@ -25,7 +25,7 @@ func said() frontend.Context {
 }
 
 func TestWhatAProxySaidBecomesACheck(t *testing.T) {
-	got, reason := said().Request()
+	got, reason, _ := said().Request()
 	want := check.Request{
 		Proxy: "nginx", Route: "vod", Method: "GET", Scheme: "https", Host: "tv.example.com",
 		Path: "/live/a.m3u8", Query: "token=1&token=%zz", Addr: addr("192.0.2.1"), UserAgent: "player/1.0",
@@ -79,7 +79,7 @@ func TestTheReasonSaysWhoseMistakeItWas(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := said()
 			tt.edit(&c)
-			if _, got := c.Request(); got != tt.want {
+			if _, got, _ := c.Request(); got != tt.want {
 				t.Errorf("reason %q, want %q", got, tt.want)
 			}
 		})
@@ -89,12 +89,37 @@ func TestTheReasonSaysWhoseMistakeItWas(t *testing.T) {
 func TestWhatCouldBeReadIsKeptForTheLog(t *testing.T) {
 	c := said()
 	c.Target, c.UserAgents = "/a%2fb", []string{"a", "b"}
-	got, reason := c.Request()
+	got, reason, _ := c.Request()
 	want := check.Request{
 		Proxy: "nginx", Route: "vod", Method: "GET", Scheme: "https",
 		Host: "tv.example.com", Addr: addr("192.0.2.1"),
 	}
 	if diff := cmp.Diff(want, got, sameRequest); diff != "" || reason != check.Malformed {
 		t.Errorf("reason %q, request (-want +got):\n%s", reason, diff)
+	}
+}
+
+func TestADenialSaysWhatWasWrongWithoutTheViewersBytes(t *testing.T) {
+	const secret = "s3cret"
+	tests := []struct {
+		edit func(*frontend.Context)
+		want string
+	}{
+		{func(c *frontend.Context) { c.Address = "" }, "viewer's address"},
+		{func(c *frontend.Context) { c.Method = "" }, "method"},
+		{func(c *frontend.Context) { c.Scheme = "ftp" }, "scheme"},
+		{func(c *frontend.Context) { c.Host = "" }, "host"},
+		{func(c *frontend.Context) { c.Target = "" }, "target"},
+		{func(c *frontend.Context) { c.Target = "/a%2f" + secret + "?token=" + secret }, "escaped slash"},
+		{func(c *frontend.Context) { c.Host = secret + "/" }, "host"},
+		{func(c *frontend.Context) { c.UserAgents = []string{secret, secret} }, "User-Agent"},
+	}
+	for _, tt := range tests {
+		c := said()
+		tt.edit(&c)
+		_, _, why := c.Request()
+		if why == nil || !strings.Contains(why.Error(), tt.want) || strings.Contains(why.Error(), secret) {
+			t.Errorf("%q, want something about %s", why, tt.want)
+		}
 	}
 }

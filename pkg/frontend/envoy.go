@@ -27,6 +27,7 @@ func readEnvoy(r *http.Request, rest string) Context {
 		Host:       r.Host,
 		Address:    only(r.Header, "X-Real-Ip"),
 		UserAgents: r.Header["User-Agent"],
+		Cookies:    r.Header["Cookie"],
 		Wait:       milliseconds(only(r.Header, "X-Envoy-Expected-Rq-Timeout-Ms")),
 	}
 }

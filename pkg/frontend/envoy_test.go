@@ -47,6 +47,10 @@ func TestEnvoyAsksInItsRequestLine(t *testing.T) {
 		{name: "a target without a slash", head: envoyHead("GET", "?token=1"), reason: check.Malformed},
 		{name: "an asterisk", head: envoyHead("OPTIONS", "*"), reason: check.Malformed},
 		{name: "an escaped slash", head: envoyHead("GET", "/a%2Fb"), reason: check.Malformed},
+		{
+			name: "cookies", head: append(envoyHead("GET", target), "Cookie: altagate_id=v1.a; altagate_id=v1.b"),
+			edit: func(r *check.Request) { r.IDs = [check.MaxIDs]string{"v1.a", "v1.b"} },
+		},
 		{name: "two user agents", head: append(envoyHead("GET", target), "user-agent: b"), reason: check.Malformed},
 	}
 	for _, tt := range tests {
@@ -69,20 +73,24 @@ func TestEnvoyAsksInItsRequestLine(t *testing.T) {
 }
 
 func TestEnvoyIsToldTheFieldsOnAnAllowAlone(t *testing.T) {
-	told := check.Outcome{Verdict: check.Allowed, Session: "abc", User: "42", SessionName: "film"}
+	told := check.Outcome{Verdict: check.Allowed, Session: "asked under", User: "42", SessionName: "film"}
 	deny := "\r\nContent-Length: 0\r\n\r\n"
 	tests := []struct {
 		name     string
 		decision check.Decision
 		want     string
 	}{
-		{"an allow", check.Decision{Allow: true, Reason: check.Backend, Outcome: told}, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" +
+		{"an allow", check.Decision{Allow: true, Reason: check.Backend, Session: "abc", Outcome: told}, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" +
 			"X-Altagate-Decision: allow\r\nX-Altagate-Reason: backend\r\nX-Envoy-Auth-Headers-To-Remove: x-altagate-id\r\n" +
 			"X-Session-Id: abc\r\nX-Session-Name: film\r\nX-User-Id: 42\r\n\r\n"},
+		{"an allow with an id to hand on", check.Decision{Allow: true, Reason: check.Session, Session: "abc", ID: "v1.a-_.b"},
+			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" +
+				"X-Altagate-Decision: allow\r\nX-Altagate-Id: v1.a-_.b\r\nX-Altagate-Reason: session\r\n" +
+				"X-Envoy-Auth-Headers-To-Remove: x-user-id,x-session-name\r\nX-Session-Id: abc\r\n\r\n"},
 		{"an allow by default", check.Decision{Allow: true, Reason: check.Default}, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" +
 			"X-Altagate-Decision: allow\r\nX-Altagate-Reason: default\r\n" +
 			"X-Envoy-Auth-Headers-To-Remove: x-session-id,x-user-id,x-session-name,x-altagate-id\r\n\r\n"},
-		{"a denial", check.Decision{Reason: check.Backend, Outcome: told}, "HTTP/1.1 403 Forbidden" + deny},
+		{"a denial", check.Decision{Reason: check.Backend, Session: "abc", ID: "v1.a.b", Outcome: told}, "HTTP/1.1 403 Forbidden" + deny},
 		{"a denial with a status", check.Decision{Reason: check.Backend, Status: 404}, "HTTP/1.1 404 Not Found" + deny},
 		{"a status that would be Envoy's own failure", check.Decision{Reason: check.Late, Status: 503}, "HTTP/1.1 403 Forbidden" + deny},
 		{"a status that would be an allow", check.Decision{Reason: check.Backend, Status: 200}, "HTTP/1.1 403 Forbidden" + deny},

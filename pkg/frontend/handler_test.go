@@ -165,14 +165,15 @@ func TestTheCheckerGetsTheCallersDeadline(t *testing.T) {
 		want time.Duration
 	}{
 		{"Envoy states it", envoyHead("GET", "/", header+"200"), 200 * time.Millisecond},
-		{"Envoy waits long", envoyHead("GET", "/", header+"60000"), time.Minute},
-		{"Envoy does not", envoyHead("GET", "/", "-X-Envoy-Expected-Rq-Timeout-Ms"), frontend.DefaultWait},
-		{"unreadable", envoyHead("GET", "/", header+"1s"), frontend.DefaultWait},
-		{"negative", envoyHead("GET", "/", header+"-1"), frontend.DefaultWait},
-		{"none", envoyHead("GET", "/", header+"0"), frontend.DefaultWait},
-		{"absurd", envoyHead("GET", "/", header+"99999999999999999999"), frontend.DefaultWait},
-		{"twice", append(envoyHead("GET", "/", header+"1"), header+"2"), frontend.DefaultWait},
-		{"not nginx's header", nginxHead("/auth/nginx", header+"1"), frontend.DefaultWait},
+		{"Envoy waits for seconds", envoyHead("GET", "/", header+"8000"), 8 * time.Second},
+		{"Envoy does not", envoyHead("GET", "/", "-X-Envoy-Expected-Rq-Timeout-Ms"), 5 * time.Second},
+		{"unreadable", envoyHead("GET", "/", header+"1s"), 5 * time.Second},
+		{"longer than any check takes", envoyHead("GET", "/", header+"60000"), frontend.MaxWait},
+		{"negative", envoyHead("GET", "/", header+"-1"), 5 * time.Second},
+		{"none", envoyHead("GET", "/", header+"0"), 5 * time.Second},
+		{"absurd", envoyHead("GET", "/", header+"99999999999999999999"), 5 * time.Second},
+		{"twice", append(envoyHead("GET", "/", header+"1"), header+"2"), 5 * time.Second},
+		{"not nginx's header", nginxHead("/auth/nginx", header+"1"), 5 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,6 +25,7 @@ func readNginx(r *http.Request, rest string) Context {
 		Host:       only(r.Header, "X-Forwarded-Host"),
 		Address:    only(r.Header, "X-Real-Ip"),
 		UserAgents: r.Header["User-Agent"],
+		Cookies:    r.Header["Cookie"],
 	}
 }
 

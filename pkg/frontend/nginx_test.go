@@ -45,6 +45,11 @@ func TestNginxAsksInItsOwnHeaders(t *testing.T) {
 		{name: "no host", head: nginxHead("/auth/nginx", "-X-Forwarded-Host"), reason: check.BadCheck},
 		{name: "no address", head: nginxHead("/auth/nginx", "-X-Real-IP"), reason: check.BadCheck},
 		{name: "an empty target", head: nginxHead("/auth/nginx", "X-Original-URI:"), reason: check.BadCheck},
+		{
+			name: "cookies in two lines",
+			head: append(nginxHead("/auth/nginx"), "Cookie: a=b; altagate_id=v1.a", "cookie: altagate_id=v1.b"),
+			edit: func(r *check.Request) { r.IDs = [check.MaxIDs]string{"v1.a", "v1.b"} },
+		},
 		{name: "two user agents", head: append(nginxHead("/auth/nginx"), "user-agent: b"), reason: check.Malformed},
 		{name: "a target cut at #", head: nginxHead("/auth/nginx", "X-Original-URI: /a#b"), reason: check.Malformed},
 		{name: "a raw UTF-8 target", head: nginxHead("/auth/nginx", "X-Original-URI: /é"), edit: func(r *check.Request) {
@@ -117,27 +122,30 @@ func mustBeAsked(t *testing.T, d *desk, head string, want check.Request) {
 }
 
 func TestNginxGetsAnEmptyAnswerOnAKeptConnection(t *testing.T) {
-	allowed := check.Outcome{Verdict: check.Allowed, Session: "abc", User: "42", SessionName: "film"}
+	allowed := check.Outcome{Verdict: check.Allowed, Session: "asked under", User: "42", SessionName: "film"}
 	tests := []struct {
 		name     string
 		decision check.Decision
 		want     string
 	}{
-		{"an allow", check.Decision{Allow: true, Reason: check.Backend, Outcome: allowed}, "HTTP/1.1 200 OK\r\n" +
+		{"an allow", check.Decision{Allow: true, Reason: check.Backend, Session: "abc", Outcome: allowed}, "HTTP/1.1 200 OK\r\n" +
 			"Content-Length: 0\r\nX-Altagate-Decision: allow\r\nX-Altagate-Reason: backend\r\n" +
 			"X-Session-Id: abc\r\nX-Session-Name: film\r\nX-User-Id: 42\r\n\r\n"},
-		{"an allow by default has no session", check.Decision{Allow: true, Reason: check.Default,
-			Outcome: check.Outcome{Session: "abc"}}, "HTTP/1.1 200 OK\r\n" +
+		{"an allow with an id to hand on", check.Decision{Allow: true, Reason: check.Session, Session: "abc", ID: "v1.a-_.b", Outcome: allowed},
+			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Altagate-Decision: allow\r\nX-Altagate-Id: v1.a-_.b\r\n" +
+				"X-Altagate-Reason: session\r\nX-Session-Id: abc\r\nX-Session-Name: film\r\nX-User-Id: 42\r\n\r\n"},
+		{"an allow that opened no session", check.Decision{Allow: true, Reason: check.Default,
+			Outcome: check.Outcome{Session: "asked under"}}, "HTTP/1.1 200 OK\r\n" +
 			"Content-Length: 0\r\nX-Altagate-Decision: allow\r\nX-Altagate-Reason: default\r\n\r\n"},
-		{"a denial", check.Decision{Reason: check.Backend, Status: 404, Outcome: check.Outcome{Session: "abc"}},
+		{"a denial", check.Decision{Reason: check.Backend, Status: 404, Session: "abc", ID: "v1.a.b"},
 			"HTTP/1.1 403 Forbidden\r\n" +
 				"Content-Length: 0\r\nX-Altagate-Decision: deny\r\nX-Altagate-Reason: backend\r\n\r\n"},
 		{"being busy", check.Decision{Reason: check.Late, Status: 503}, "HTTP/1.1 403 Forbidden\r\n" +
 			"Content-Length: 0\r\nX-Altagate-Decision: deny\r\nX-Altagate-Reason: late\r\n\r\n"},
 		{"the zero decision", check.Decision{}, "HTTP/1.1 403 Forbidden\r\n" +
 			"Content-Length: 0\r\nX-Altagate-Decision: deny\r\n\r\n"},
-		{"values that no header carries", check.Decision{Allow: true, Reason: check.Backend, Outcome: check.Outcome{
-			Session: "a\r\nX-Evil: 1", User: "\xff", SessionName: strings.Repeat("x", 1025)}}, "HTTP/1.1 200 OK\r\n" +
+		{"values that no header carries", check.Decision{Allow: true, Reason: check.Backend, Session: "a\r\nX-Evil: 1", ID: "a\n", Outcome: check.Outcome{
+			User: "\xff", SessionName: strings.Repeat("x", 1025)}}, "HTTP/1.1 200 OK\r\n" +
 			"Content-Length: 0\r\nX-Altagate-Decision: allow\r\nX-Altagate-Reason: backend\r\n\r\n"},
 	}
 	for _, tt := range tests {

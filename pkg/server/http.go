@@ -1,11 +1,9 @@
 package server
 
 import (
-	"context"
-	"io"
 	"log"
-	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -24,22 +22,32 @@ const (
 )
 
 // HTTP is a server for checks, hardened against slow and oversized requests.
-// connContext may add to the context of a connection what the handler needs to
-// know of it, the peer's address above all; it may be nil.
+// net/http's own answer to "OPTIONS *", a 200, is off: to a proxy it would be an
+// allow. A handler that panics denies, with 403.
 //
-// What net/http itself would log is dropped, because it can quote the request;
-// set ErrorLog to see panics. net/http's own answer to "OPTIONS *", a 200, is
-// off: to a proxy it would be an allow.
-func HTTP(handler http.Handler, connContext func(context.Context, net.Conn) context.Context) *http.Server {
+// trouble gets one line, without anything that a viewer sent, about each panic
+// and about what net/http would log: a listener that cannot accept above all.
+// It is called from many goroutines at once and must not wait.
+func HTTP(handler http.Handler, trouble func(line string)) *http.Server {
 	return &http.Server{
-		Handler:                      handler,
-		ConnContext:                  connContext,
+		Handler:                      denyingPanics(handler, trouble),
 		ReadHeaderTimeout:            headerTimeout,
 		ReadTimeout:                  requestTimeout,
 		WriteTimeout:                 requestTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     log.New(io.Discard, "", 0),
+		ErrorLog:                     log.New(lines(trouble), "", 0),
 	}
+}
+
+// lines hands on what net/http logs.
+type lines func(line string)
+
+// Write takes one message. It is cut where it begins to quote.
+func (l lines) Write(message []byte) (int, error) {
+	line, _, _ := strings.Cut(string(message), "\n")
+	line, _, _ = strings.Cut(line, `"`)
+	l(strings.TrimSpace(line))
+	return len(message), nil
 }

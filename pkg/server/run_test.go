@@ -148,7 +148,9 @@ func TestACheckThatWasBegunIsAnsweredWhileStopping(t *testing.T) {
 			close(off)
 		}
 	})
-	go func() { result <- Run(ctx, &ready, Service{Listener: l, Server: HTTP(handler, nil)}) }()
+	go func() {
+		result <- Run(ctx, &ready, Service{Listener: l, Server: HTTP(handler, func(line string) { t.Error(line) })})
+	}()
 
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {

@@ -117,7 +117,7 @@ func askHTTP(t *testing.T, addr net.Addr, head []string) answer {
 func serveGRPC(t *testing.T, c frontend.Config) *grpc.ClientConn {
 	t.Helper()
 	l := listen(t)
-	s := extauthz.New(c)
+	s := extauthz.New(c, func(line string) { t.Error(line) })
 	done := make(chan struct{})
 	go func() { defer close(done); _ = s.Serve(l) }()
 	conn, err := grpc.NewClient("passthrough:///"+l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))

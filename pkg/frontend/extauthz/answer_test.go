@@ -13,14 +13,14 @@ import (
 )
 
 func TestEnvoyIsToldTheDecision(t *testing.T) {
-	told := check.Outcome{Verdict: check.Allowed, Session: "abc", User: "42", SessionName: "film"}
+	told := check.Outcome{Verdict: check.Allowed, Session: "asked under", User: "42", SessionName: "film"}
 	tests := []struct {
 		name     string
 		decision check.Decision
 		want     string
 	}{
 		{
-			"an allow", check.Decision{Allow: true, Reason: check.Backend, Route: "live", Outcome: told}, `
+			"an allow", check.Decision{Allow: true, Reason: check.Backend, Route: "live", Session: "abc", Outcome: told}, `
 			status {}
 			ok_response {
 			  headers { header { key: "x-altagate-decision" value: "allow" } append {} }
@@ -40,7 +40,25 @@ func TestEnvoyIsToldTheDecision(t *testing.T) {
 			} } } }`,
 		},
 		{
-			"an allow by default", check.Decision{Allow: true, Reason: check.Default, Outcome: check.Outcome{Session: "abc"}}, `
+			"an allow with an id to hand on, which no log gets",
+			check.Decision{Allow: true, Reason: check.Session, Session: "abc", ID: "v1.a-_.b"}, `
+			status {}
+			ok_response {
+			  headers { header { key: "x-altagate-decision" value: "allow" } append {} }
+			  headers { header { key: "x-altagate-reason" value: "session" } append {} }
+			  headers { header { key: "x-session-id" value: "abc" } append {} }
+			  headers { header { key: "x-altagate-id" value: "v1.a-_.b" } append {} }
+			  headers_to_remove: "x-user-id"
+			  headers_to_remove: "x-session-name"
+			}
+			dynamic_metadata { fields { key: "altagate" value { struct_value {
+			  fields { key: "decision" value { string_value: "allow" } }
+			  fields { key: "reason" value { string_value: "session" } }
+			  fields { key: "session_id" value { string_value: "abc" } }
+			} } } }`,
+		},
+		{
+			"an allow by default", check.Decision{Allow: true, Reason: check.Default, Outcome: check.Outcome{Session: "asked under"}}, `
 			status {}
 			ok_response {
 			  headers { header { key: "x-altagate-decision" value: "allow" } append {} }
@@ -56,7 +74,7 @@ func TestEnvoyIsToldTheDecision(t *testing.T) {
 			} } } }`,
 		},
 		{
-			"a denial", check.Decision{Reason: check.Backend, Route: "live", Status: 404}, `
+			"a denial", check.Decision{Reason: check.Backend, Route: "live", Status: 404, Session: "abc", ID: "v1.a.b"}, `
 			status { code: 7 }
 			denied_response { status { code: NotFound } }
 			dynamic_metadata { fields { key: "altagate" value { struct_value {

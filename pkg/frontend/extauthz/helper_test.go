@@ -71,7 +71,7 @@ func start(t testing.TB, c frontend.Config) (*extauthz.Server, *grpc.ClientConn)
 
 func startOn(t testing.TB, l net.Listener, dial string, c frontend.Config) (*extauthz.Server, *grpc.ClientConn) {
 	t.Helper()
-	s := extauthz.New(c)
+	s := extauthz.New(c, func(line string) { t.Log(line) })
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }()
 	conn, err := grpc.NewClient(dial, grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -33,6 +33,7 @@ func read(ctx context.Context, in *authv3.CheckRequest) frontend.Context {
 		Target:     path(http),
 		Address:    address(ctx, attributes.GetSource()),
 		UserAgents: headers(http, "user-agent"),
+		Cookies:    headers(http, "cookie"),
 	}
 }
 

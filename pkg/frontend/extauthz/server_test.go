@@ -33,9 +33,18 @@ const (
 func TestACallerThatMayNotAskIsRefusedUnread(t *testing.T) {
 	d := &desk{decision: check.Decision{Allow: true}, refuse: true}
 	_, conn := start(t, d.config())
-	mustBeRefused(t, d, ask(t.Context(), t, conn, envoyCheck()), check.BadCheck)
-	if got := d.recorded[0].Request; got != (check.Request{Proxy: "envoy-grpc"}) {
-		t.Errorf("believed %+v", got)
+	in := envoyCheck()
+	in.Attributes.Request.Http.Headers["cookie"] = strings.Repeat("x", 8<<20)
+	_, err := authv3.NewAuthorizationClient(conn).Check(t.Context(), in)
+	if status.Code(err) != codes.PermissionDenied || len(d.asked) > 0 || len(d.recorded) != 1 {
+		t.Fatalf("error %v, asked %v, recorded %v; want one bad-check", err, d.asked, d.recorded)
+	}
+	if got := d.recorded[0]; got.Request != (check.Request{Proxy: "envoy-grpc"}) || got.Decision.Reason != check.BadCheck {
+		t.Errorf("recorded %+v", got)
+	}
+	health, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+	if err != nil || health.GetStatus() != notServing {
+		t.Errorf("health: %v, %v; whoever probes may see it", health, err)
 	}
 }
 
@@ -261,7 +270,7 @@ func TestShutdownBreaksOffWhenItsTimeIsOver(t *testing.T) {
 }
 
 func TestServeAfterShutdownIsNoError(t *testing.T) {
-	s := extauthz.New((&desk{}).config())
+	s := extauthz.New((&desk{}).config(), func(string) {})
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -273,3 +282,22 @@ func TestServeAfterShutdownIsNoError(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 }
+
+// A panic that ended the process would deny every viewer, and a gRPC error might
+// let this one in.
+func TestAPanicIsADenial(t *testing.T) {
+	d := &desk{}
+	c := d.config()
+	c.Checker = panicking{}
+	_, conn := start(t, c)
+	for range 2 {
+		out := ask(t.Context(), t, conn, envoyCheck())
+		if out.GetStatus().GetCode() != int32(codes.PermissionDenied) || out.GetDeniedResponse().GetStatus().GetCode() != 403 {
+			t.Errorf("answer %v", out)
+		}
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Check(context.Context, *check.Request) check.Decision { panic("token=s3cret") }

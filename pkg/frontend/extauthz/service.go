@@ -2,6 +2,7 @@ package extauthz
 
 import (
 	"context"
+	"fmt"
 	"net"
 
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -10,11 +11,16 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/peer"
 
+	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/frontend"
+	"github.com/altagate/altagate/pkg/panics"
 )
 
 // answerer answers checks.
-type answerer struct{ config frontend.Config }
+type answerer struct {
+	config  frontend.Config
+	trouble func(line string)
+}
 
 // service describes envoy.service.auth.v3.Authorization as the generated
 // code does, with one difference: a message that cannot be read, because a
@@ -40,7 +46,14 @@ type message struct {
 // off before there was a message: nobody waits for an answer to it.
 //
 //nolint:revive // gRPC puts the context second.
-func (a *answerer) handle(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+func (a *answerer) handle(_ any, ctx context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (out any, err error) {
+	// gRPC would let a panic end the process, and with it every other check.
+	defer func() {
+		if value := recover(); value != nil {
+			a.trouble(fmt.Sprintf("an answer is a denial: %v", panics.Error(value)))
+			out, err = answer(check.Deny("")), nil
+		}
+	}()
 	var m message
 	if err := decode(&m); err != nil {
 		return nil, err
