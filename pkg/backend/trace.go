@@ -58,6 +58,9 @@ type Field struct{ Name, Value string }
 type Finding struct {
 	Address string
 	There   bool
+	// Unknown is set if nothing could be found out, for want of altagate's own
+	// descriptors or ports, or because ctx ended.
+	Unknown bool
 	// Err says why the address is away, or why nothing could be found out.
 	Err error
 }
@@ -156,11 +159,11 @@ func (b *Backend) traceProbes(ctx context.Context, send sender, t *Trace) {
 	t.Outcome.Absent = true
 	for _, e := range b.endpoints {
 		err := b.probeTwice(ctx, send, e)
-		found := Finding{Address: e.name, There: err == nil, Err: err}
-		t.Probes = append(t.Probes, found)
 		own := err != nil && isOwn(err)
+		found := Finding{Address: e.name, There: err == nil, Unknown: own || err != nil && ctx.Err() != nil, Err: err}
+		t.Probes = append(t.Probes, found)
 		t.Outcome.Overload = t.Outcome.Overload || own
-		if found.There || own || ctx.Err() != nil {
+		if found.There || found.Unknown {
 			t.Outcome.Absent = false
 		}
 	}

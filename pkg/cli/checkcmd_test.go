@@ -33,7 +33,7 @@ func TestTheExitCodeOfCheckIsItsAnswer(t *testing.T) {
 		},
 		{
 			"unanswered", []string{watch + "123", "--backend", resets, "--on-unavailable", "allow"}, 2,
-			"deny: this question got no answer, though the backend answers altagate's own request: denied whatever the policy",
+			"deny: this question got no answer, though not every backend is away (see the probes): denied whatever the policy",
 		},
 		{"one of two", []string{watch + "123", "--backend", away, "--backend", good}, 0, "allow: the backend answered 200"},
 		{"malformed", []string{"http://tv.example.com/a%2fb", "--backend", good}, 1, "deny: malformed: "},

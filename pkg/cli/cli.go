@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime"
@@ -46,6 +47,10 @@ func (e *usageError) Unwrap() error { return e.err }
 func Main(args []string, build Build) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// net/http's client writes to the standard logger, and quotes replies: serve
+	// hands its lines on without that.
+	log.SetFlags(0)
+	log.SetOutput(io.Discard)
 	return run(ctx, args, build, os.Stdout, os.Stderr)
 }
 

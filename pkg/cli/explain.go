@@ -82,9 +82,12 @@ func explainTrace(row func(name, format string, args ...any), t backend.Trace) {
 		row("", "| %s", strings.TrimRight(line, "\r\n"))
 	}
 	for _, p := range t.Probes {
-		if p.There {
+		switch {
+		case p.There:
 			row("probe", "%s is there: it answers altagate's own request", p.Address)
-		} else {
+		case p.Unknown:
+			row("probe", "%s: nothing could be found out: %v", p.Address, p.Err)
+		default:
 			row("probe", "%s is AWAY: %v", p.Address, p.Err)
 		}
 	}
@@ -118,7 +121,7 @@ func inWords(e gate.Explanation) string {
 	case check.Default:
 		return "THE BACKEND IS NOT REACHABLE, so on_unavailable decides, for every viewer: " + d.Word() + ". Is it running?"
 	case check.Unanswered:
-		return "this question got no answer, though the backend answers altagate's own request: denied whatever the policy"
+		return "this question got no answer, though not every backend is away (see the probes): denied whatever the policy"
 	case check.Overload:
 		return "this machine has no descriptors, ports or memory left to ask with"
 	case check.NoRoute:

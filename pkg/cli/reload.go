@@ -70,6 +70,7 @@ func (a *sidecar) apply(cfg *config.Config) error {
 	}
 	a.telemetry.Configured(names(cfg))
 	a.callers.Store(viewer.NewCallers(cfg.Callers))
+	a.sayWhatItDoes(cfg, nil)
 	if cfg.Listen != a.listen {
 		a.telemetry.Log().Warn().Msg("the config's listen addresses changed: they take effect with a restart")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -87,6 +88,8 @@ func (a *sidecar) serve(ctx context.Context, changes reloads, services []server.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	beside.Go(func() { a.troubles.write(running, a.telemetry.Log()) })
+	log.SetOutput(server.Lines(a.troubles.tell))
+	defer log.SetOutput(io.Discard)
 
 	err := server.Run(ctx, &a.ready, services...)
 	unfollow()
@@ -200,9 +203,11 @@ func names(cfg *config.Config) telemetry.Names {
 	return n
 }
 
-// sayWhatItDoes is the one line that an operator reads after a start.
+// sayWhatItDoes is the one line that an operator reads after a start, and after a
+// reload. It is written at every log level: it tells whether the gate stands open
+// in an outage.
 func (a *sidecar) sayWhatItDoes(cfg *config.Config, doors []door) {
-	line := a.telemetry.Log().Info()
+	line := a.telemetry.Log().Log()
 	for _, d := range doors {
 		line = line.Str(d.name, d.address())
 	}

@@ -64,7 +64,7 @@ func TestTheStartLineSaysWhatAltagateDoes(t *testing.T) {
 			got := log.line(t, "serving")
 			delete(got, "time")
 			want := map[string]any{
-				"level": "info", "http": tcp.Addr().String(), "grpc": path, "message": test.says, "on_unavailable": test.away,
+				"http": tcp.Addr().String(), "grpc": path, "message": test.says, "on_unavailable": test.away,
 				"asks": []any{"portal at http://10.0.0.5/a%20b", "portal at https://10.0.0.6:8443"},
 			}
 			if diff := cmp.Diff(want, got); diff != "" {

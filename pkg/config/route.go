@@ -12,6 +12,8 @@ const (
 	exampleRoute = "{name: live, backends: [portal]}"
 	nameRule     = "write 1 to 64 lower-case letters, digits, - and _, a letter or digit first"
 	maxName      = 64
+	// noRoute is the route label of a check that no route decided about.
+	noRoute = "none"
 )
 
 // isName tells whether s can name a route or a backend: it goes into paths,
@@ -60,6 +62,10 @@ func readName(v value, lines map[string]int) string {
 	}
 	if !isName(name) {
 		v.wrong("%s is no name: %s", quote(name), nameRule)
+		return ""
+	}
+	if name == noRoute {
+		v.wrong("%s is what metrics call the lack of a route: choose another name", quote(name))
 		return ""
 	}
 	if line, twice := lines[name]; twice {

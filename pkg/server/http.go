@@ -37,15 +37,16 @@ func HTTP(handler http.Handler, trouble func(line string)) *http.Server {
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     log.New(lines(trouble), "", 0),
+		ErrorLog:                     log.New(Lines(trouble), "", 0),
 	}
 }
 
-// lines hands on what net/http logs.
-type lines func(line string)
+// Lines hands on what net/http logs, without what it quotes: that can be a
+// viewer's bytes. It is the writer of a standard logger without flags.
+type Lines func(line string)
 
 // Write takes one message. It is cut where it begins to quote.
-func (l lines) Write(message []byte) (int, error) {
+func (l Lines) Write(message []byte) (int, error) {
 	line, _, _ := strings.Cut(string(message), "\n")
 	line, _, _ = strings.Cut(line, `"`)
 	l(strings.TrimSpace(line))
