@@ -118,7 +118,7 @@ func (b *Backend) putSafely(ctx context.Context, r *check.Request, session strin
 func (b *Backend) put(ctx context.Context, r *check.Request, session string) answer {
 	start := time.Now()
 	var a answer
-	if err := sendable(r, session); err != nil {
+	if err := b.sendable(r, session); err != nil {
 		a.outcome.Err = err
 	} else {
 		limited, cancel := context.WithTimeout(ctx, b.config.Timeout)

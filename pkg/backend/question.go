@@ -180,6 +180,21 @@ func sendable(r *check.Request, session string) error {
 	return nil
 }
 
+// sendable reports what sendable does, and a query of which a part would be
+// dropped together with others that hang on it by a ";": the backend would decide
+// about less than an origin might read.
+func (b *Backend) sendable(r *check.Request, session string) error {
+	if err := sendable(r, session); err != nil {
+		return err
+	}
+	for _, e := range b.endpoints {
+		if target.Tangled(r.Query, e.dropped) {
+			return fmt.Errorf("%w: its query joins, by a \";\", a parameter that is dropped to others", errUnsendable)
+		}
+	}
+	return nil
+}
+
 // badInQuery finds a byte that no query may have: a space would end the request
 // line early, and net/http would send it.
 func badInQuery(query string) (byte, bool) {

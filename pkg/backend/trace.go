@@ -72,7 +72,7 @@ type Finding struct {
 // address, or until ctx ends.
 func (b *Backend) Trace(ctx context.Context, r *check.Request, session string) Trace {
 	t := Trace{Backend: b.config.Name}
-	t.Outcome.Err = sendable(r, session)
+	t.Outcome.Err = b.sendable(r, session)
 	if t.Outcome.Err == nil {
 		send, done := b.apart()
 		defer done()

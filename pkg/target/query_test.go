@@ -31,6 +31,7 @@ func TestWithoutDropsAPartByEveryReadingOfItsName(t *testing.T) {
 		{"the operator's semicolon", "x=1;key=s", "key=2&b", "b"},
 		{"a name with a semicolon", "a;b=s", "a%3Bb=1&c", "c"},
 		{"an operator's escaped semicolon", "a%3Bb=s", "a;b=1&c", "c"},
+		{"bytes that are no UTF-8, which some readers replace", "%ff=s", "%fe=1&\ufffd\ufffd=2&c", "c"},
 		{"a broken escape in the name", "k%zz=s", "K%Zz=1&c", "c"},
 	}
 	for _, tt := range tests {
@@ -79,9 +80,46 @@ func TestWithoutNamesReturnsTheQueryAndDoesNotAllocate(t *testing.T) {
 
 func TestWithoutOfCommonNamesDoesNotAllocate(t *testing.T) {
 	names := Names("key=s")
-	const query = "token=A1b2&start_2=1&x-y=%61"
+	const query = "token=A1b2&start_2=1&x-y=%61&sessionId=1&CMCD=2&+a[b]=3"
 	if n := testing.AllocsPerRun(100, func() { _ = Without(query, names) }); n != 0 {
 		t.Errorf("Without(%q) allocates %v times", query, n)
+	}
+}
+
+func TestAppendNamesGivesEveryReadingOfAPart(t *testing.T) {
+	tests := []struct{ name, part, want string }{
+		{"no name", "=1", ""},
+		{"nothing", "", ""},
+		{"a name that is cut to nothing", "%00a=1", ""},
+		{"plain", "token=1", "token|"},
+		{"without a value", "token", "token|"},
+		{"any case", "Token=1", "token|"},
+		{"an array", "a[b]=1", "a_b]|a|"},
+		{"a bracket first", "[a=1", "_a|"},
+		{"a plus before it", "+a=1", "a|_a|"},
+		{"an array with a plus before it", "+a[=1", "a_|a|_a_|_a|"},
+		{"pieces between semicolons", "a;b=1;c", "a;b|a|b|c|"},
+		{"a semicolon in the value", "a=1;b=2", "a|a|b|"},
+		{"bytes that are no UTF-8", "\xff%fea=1", "\xff\xfea|\ufffda|"},
+		{"the character for bytes that are no UTF-8", "%ef%bf%bd%ff=1", "\ufffd\xff|\ufffd|"},
+		{"an escaped semicolon separates nothing", "a%3Bb=1", "a;b|"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := strings.ReplaceAll(string(AppendNames([]byte("kept|"), tt.part)), "\x00", "|")
+			if want := "kept|" + tt.want; got != want {
+				t.Errorf("AppendNames(%q) = %q, want %q", tt.part, got, want)
+			}
+		})
+	}
+}
+
+func TestAppendNamesWithRoomDoesNotAllocate(t *testing.T) {
+	room := make([]byte, 0, 2048)
+	for _, part := range []string{"token=1", "CMCD=1", "+Token[%61]=1;a.b=2", "%ff", strings.Repeat("A", 256)} {
+		if n := testing.AllocsPerRun(100, func() { _ = AppendNames(room, part) }); n != 0 {
+			t.Errorf("AppendNames(%.40q) allocates %v times", part, n)
+		}
 	}
 }
 
@@ -199,5 +237,20 @@ func BenchmarkWithout(b *testing.B) {
 				_ = Without(query, names)
 			}
 		})
+	}
+}
+
+func TestAPartThatIsDroppedWithOthersInItIsTangled(t *testing.T) {
+	names := map[string]bool{Name("key"): true}
+	for query, want := range map[string]bool{
+		"": false, "key=1": false, "id=1&key=2": false, "id=1;a=2": false, "id=1;a=2&key=3": false, ";": false,
+		"key=1;id=99": true, "id=99;key=1": true, "id=1&key;id=99": true, "KEY=1;": true, "a=1&;key=2": true, "k%65y=1;id=2": true,
+	} {
+		if got := Tangled(query, names); got != want {
+			t.Errorf("%q: %v, want %v", query, got, want)
+		}
+	}
+	if Tangled("key=1;id=2", nil) {
+		t.Error("without names nothing is dropped")
 	}
 }
