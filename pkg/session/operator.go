@@ -1,0 +1,211 @@
+package session
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Info describes a session to an operator. Nothing in it opens a session.
+type Info struct {
+	// ID is the X-Session-Id, 32 hex digits.
+	ID          string     `json:"id"`
+	Route       string     `json:"route"`
+	Host        string     `json:"host"`
+	Stream      string     `json:"stream"`
+	Address     netip.Addr `json:"address"`
+	UserAgent   string     `json:"user_agent"`
+	User        string     `json:"user,omitempty"`
+	Name        string     `json:"session_name,omitempty"`
+	Backend     string     `json:"backend,omitempty"`
+	Started     time.Time  `json:"started"`
+	LastRequest time.Time  `json:"last_request"`
+	// Requests counts those that were allowed, the first one included.
+	Requests uint64 `json:"requests"`
+	// Provisional is set while no backend has allowed the session: the policy did.
+	Provisional bool `json:"provisional,omitempty"`
+	// Ended is set when the session is over and lives on only while its backend
+	// cannot be asked.
+	Ended bool `json:"ended,omitempty"`
+}
+
+// Filter chooses sessions; an empty field chooses all.
+type Filter struct {
+	Route, Host, Stream, User string
+	// Address chooses by the viewer's address, IPv6 by /64.
+	Address netip.Addr
+}
+
+func (f *Filter) takes(n *session) bool {
+	return (f.Route == "" || f.Route == n.place.route) && (f.Host == "" || f.Host == n.place.host) &&
+		(f.User == "" || f.User == n.outcome.User) && (f.Stream == "" || f.Stream == n.place.stream.String()) &&
+		(!f.Address.IsValid() || share(f.Address) == n.place.viewer.addr)
+}
+
+// List gives the sessions that a filter chooses, in the order of their ids: those
+// after the id given, at most limit of them. more tells whether there are others.
+func (s *Store) List(f Filter, after string, limit int) (page []Info, more bool) {
+	s.mu.Lock()
+	defer s.unlock()
+	var found []*session
+	for _, n := range s.byID {
+		if n.text <= after || !f.takes(n) {
+			continue
+		}
+		if found = append(found, n); len(found) > 2*limit+pageSlack {
+			found, more = firstOf(found, limit), true
+		}
+	}
+	if found = firstOf(found, len(found)); len(found) > limit {
+		found, more = found[:limit], true
+	}
+	now := time.Now()
+	page = make([]Info, 0, len(found))
+	for _, n := range found {
+		page = append(page, n.info(now))
+	}
+	return page, more
+}
+
+// pageSlack is how many sessions more than two pages List holds before it drops
+// those of later pages, so that a short page is not sorted at each session.
+const pageSlack = 256
+
+// firstOf gives the first sessions by their ids.
+func firstOf(found []*session, limit int) []*session {
+	slices.SortFunc(found, func(a, b *session) int { return cmp.Compare(a.text, b.text) })
+	return found[:limit]
+}
+
+// Find gives one session by its X-Session-Id.
+func (s *Store) Find(id string) (Info, bool) {
+	key, ok := parseID(id)
+	s.mu.Lock()
+	defer s.unlock()
+	if n := s.byID[key]; ok && n != nil {
+		return n.info(time.Now()), true
+	}
+	return Info{}, false
+}
+
+func (n *session) info(now time.Time) Info {
+	end, _ := n.end()
+	return Info{
+		ID: n.text, Route: n.place.route, Host: n.place.host, Stream: n.place.stream.String(),
+		Address: n.asked.Addr, UserAgent: n.asked.UserAgent,
+		User: n.outcome.User, Name: n.outcome.SessionName, Backend: n.outcome.Backend,
+		Started: n.started.Round(0), LastRequest: n.last.Round(0), Requests: n.requests,
+		Provisional: n.provisional, Ended: !now.Before(end),
+	}
+}
+
+// MaxHold is the longest time for which an operator's end can hold.
+const MaxHold = 366 * 24 * time.Hour
+
+// maxHolds bounds the ends that hold at a time.
+const maxHolds = 100_000
+
+// End ends one session, and keeps its id and its viewer off the stream for the
+// time given; with user it keeps off whoever the backend knows by the same
+// X-UserId, and ends all sessions of that user. It is on disk when End returns,
+// where there is a Journal. ended are the sessions that it ended; none, and no
+// error, if there is no such session.
+func (s *Store) End(id string, hold time.Duration, user bool) (ended []string, err error) {
+	key, ok := parseID(id)
+	s.mu.Lock()
+	n := s.byID[key]
+	if !ok || n == nil {
+		s.unlock()
+		return nil, nil
+	}
+	chosen := []*session{n}
+	holds := n.holdViewer(hold)
+	if user && n.outcome.User != "" {
+		chosen = s.choose(func(other *session) bool { return other == n || other.outcome.User == n.outcome.User })
+		holds = append(holds, holdUser(n.outcome.User, hold)...)
+	}
+	return s.endAll(chosen, holds)
+}
+
+// EndUser ends all sessions of the user that backends know by an X-UserId, and
+// keeps the user off for the time given, with whatever token.
+func (s *Store) EndUser(user string, hold time.Duration) (ended []string, err error) {
+	if user == "" {
+		return nil, nil // Nobody: backends that do not say who watches leave it empty.
+	}
+	s.mu.Lock()
+	return s.endAll(s.choose(func(n *session) bool { return n.outcome.User == user }), holdUser(user, hold))
+}
+
+// EndStream ends all sessions on a stream of a route, and keeps their viewers
+// off it for the time given. The stream is named as Info does; an empty host
+// means every host.
+func (s *Store) EndStream(route, host, name string, hold time.Duration) (ended []string, err error) {
+	s.mu.Lock()
+	f := Filter{Route: route, Host: host, Stream: name}
+	chosen := s.choose(f.takes)
+	var holds []Revocation
+	for _, n := range chosen {
+		holds = append(holds, n.holdViewer(hold)...)
+	}
+	return s.endAll(chosen, holds)
+}
+
+func (s *Store) choose(takes func(*session) bool) []*session {
+	var chosen []*session
+	for _, n := range s.byID {
+		if takes(n) {
+			chosen = append(chosen, n)
+		}
+	}
+	return chosen
+}
+
+// holdViewer is the hold against a session's id and its viewer on its stream.
+func (n *session) holdViewer(hold time.Duration) []Revocation {
+	if hold <= 0 {
+		return nil
+	}
+	p := n.place
+	return []Revocation{{
+		Session: n.id, Viewer: p.viewer.addr, UserAgent: p.viewer.userAgent,
+		Route: p.route, Scheme: p.scheme, Host: p.host, Stream: p.stream, Until: time.Now().Add(hold),
+	}}
+}
+
+func holdUser(user string, hold time.Duration) []Revocation {
+	if hold <= 0 {
+		return nil
+	}
+	return []Revocation{{User: user, Until: time.Now().Add(hold)}}
+}
+
+// endAll ends sessions and puts the holds into force, then waits until the
+// Journal has both. It is called with the lock held and releases it.
+func (s *Store) endAll(chosen []*session, holds []Revocation) (ended []string, err error) {
+	s.holds.forget(time.Now())
+	if held := s.holds.count(); held+len(holds) > maxHolds {
+		s.unlock()
+		return nil, fmt.Errorf("%d ends hold already, and %d is the most: end with a shorter time or wait", held, maxHolds)
+	}
+	for _, h := range holds {
+		s.holds.add(h)
+	}
+	ids := make([]ID, 0, len(chosen))
+	for _, n := range chosen {
+		s.finish(n, Operator)
+		ids = append(ids, n.id)
+		ended = append(ended, n.text)
+	}
+	s.unlock()
+	slices.Sort(ended)
+	if s.writer == nil || len(ids)+len(holds) == 0 {
+		return ended, nil
+	}
+	if err := s.writer.revoke(holds, ids); err != nil {
+		return ended, fmt.Errorf("ended, but not on disk, so a restart would undo it: %w", err)
+	}
+	return ended, nil
+}
