@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test e2e lint bench fuzz deps clean
+.PHONY: help build demo test e2e lint bench fuzz proto deps clean
 
 # grpcnotrace leaves out gRPC's debug pages, and half of the binary with them.
 TAGS := grpcnotrace
@@ -49,10 +49,14 @@ bench: deps ## what a check costs, against the same proxies asking a server that
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)
 	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' pkg | while IFS=: read -r file _ func; do \
-		go test -tags $(TAGS) -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
+		go test -tags $(TAGS) -run '^$$' -fuzz "^$${func#func }$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "./$$(dirname "$$file")"; \
 	done
 
-deps: ## install what the tests need: nginx, PHP, wrk (apt) and Envoy (pip, into .deps)
+proto: deps ## generate the Go code of proto/
+	go build -o .deps/bin/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
+	protoc --plugin=.deps/bin/protoc-gen-go -I proto --go_out=proto --go_opt=paths=source_relative altagate/v1/state.proto
+
+deps: ## install what the tests need: nginx, PHP, wrk, protoc (apt) and Envoy (pip, into .deps)
 	@test/tools/deps
 
 clean: ## remove what was built and installed here
