@@ -1,4 +1,5 @@
-// Package admin answers for altagate itself: its metrics and its health.
+// Package admin answers for altagate itself: its metrics, its health, and the
+// sessions that operators look at and end.
 package admin
 
 import (
@@ -8,9 +9,10 @@ import (
 
 const index = `altagate
 
-/metrics  for Prometheus
-/healthz  200 while the process lives
-/readyz   200 while it takes checks, 503 while it stops
+/metrics          for Prometheus
+/healthz          200 while the process lives
+/readyz           200 while it takes checks, 503 while it stops
+/api/v1/sessions  who watches, and how to end it (docs/api.md); on loopback and Unix sockets only
 `
 
 // Handler answers GET and HEAD for /metrics with the handler given, /healthz,

@@ -14,7 +14,7 @@ import (
 // at debug level of every allow. Lines above debug are sampled.
 func (t *Telemetry) logCheck(r *check.Request, d check.Decision, took time.Duration) {
 	level := levelOf(d)
-	if !t.enabled(level) || level > zerolog.DebugLevel && !t.samples.take(sample{d.Reason, d.Allow}) {
+	if !t.enabled(level) || level > zerolog.DebugLevel && !t.samples.take(sample{reason: d.Reason, allow: d.Allow}) {
 		return
 	}
 	e := t.aside.WithLevel(level).Str("proxy", r.Proxy)
@@ -29,6 +29,8 @@ func (t *Telemetry) logCheck(r *check.Request, d check.Decision, took time.Durat
 		e.Str("addr", r.Addr.String())
 	}
 	text(e, "user_agent", r.UserAgent, maxText)
+	text(e, "session", sessionOf(&d), maxText)
+	text(e, "user", d.Outcome.User, maxText)
 	text(e, "backend", d.Outcome.Backend, maxText)
 	if d.Outcome.Status != 0 {
 		e.Int("status", d.Outcome.Status)
@@ -39,12 +41,24 @@ func (t *Telemetry) logCheck(r *check.Request, d check.Decision, took time.Durat
 	e.Float64("took_ms", milliseconds(took)).Msg("check")
 }
 
+// sessionOf is the X-Session-Id by which a backend's own log knows a check: that
+// of the session, or the one that the question carried.
+func sessionOf(d *check.Decision) string {
+	if d.Session != "" {
+		return d.Session
+	}
+	return d.Outcome.Session
+}
+
 // levelOf is warn where an operator should look: at their proxy, their backend
-// or altagate's machine. A viewer who is denied is everyday life.
+// or altagate's machine. A viewer who is denied is everyday life, and one who is
+// denied again at once is a player in a loop.
 func levelOf(d check.Decision) zerolog.Level {
 	switch d.Reason {
-	case check.Default, check.Unanswered, check.Late, check.Overload, check.BadCheck:
+	case check.Default, check.Grace, check.Unanswered, check.Late, check.Overload, check.BadCheck:
 		return zerolog.WarnLevel
+	case check.Session, check.RecentDenial:
+		return zerolog.DebugLevel
 	}
 	if d.Allow {
 		return zerolog.DebugLevel
@@ -61,6 +75,10 @@ func text(e *zerolog.Event, name, value string, most int) {
 
 // leftOut writes how many lines of a kind were not written.
 func (t *Telemetry) leftOut(s sample, count int) {
+	if s.restored {
+		t.aside.Info().Int("left_out", count).Msg("sessions were restored like these; the API lists them all")
+		return
+	}
 	d := check.Decision{Allow: s.allow, Reason: s.reason}
 	t.aside.WithLevel(levelOf(d)).Str("decision", d.Word()).Str("reason", string(s.reason)).Int("left_out", count).
 		Msg("checks like these are too many to write each; the metrics have them all")

@@ -22,6 +22,9 @@ type collected struct {
 	Requests        *prometheus.CounterVec
 	RequestDuration *prometheus.HistogramVec
 	Up              *prometheus.GaugeVec
+	Sessions        *prometheus.GaugeVec
+	ViewersHidden   prometheus.Gauge
+	StateWritable   *prometheus.GaugeVec
 	Reloads         *prometheus.CounterVec
 	Build           *prometheus.GaugeVec
 	Go              prometheus.Collector
@@ -42,6 +45,7 @@ type metrics struct {
 	requests      handles[requestKey, prometheus.Counter]
 	requestTimes  handles[string, prometheus.Observer]
 	backendsThere handles[string, prometheus.Gauge]
+	sessions      watching
 }
 
 type checkKey struct {
@@ -71,6 +75,7 @@ func newMetrics(version, commit string) (*metrics, error) {
 	}
 	m.requestTimes.find = func(backend string) prometheus.Observer { return c.RequestDuration.WithLabelValues(backend) }
 	m.backendsThere.find = func(backend string) prometheus.Gauge { return c.Up.WithLabelValues(backend) }
+	m.sessions = watching{gauge: c.Sessions, counts: make(map[string]int)}
 	c.Build.WithLabelValues(version, commit, runtime.Version()).Set(1)
 	c.Reloads.WithLabelValues(reloadOK)
 	c.Reloads.WithLabelValues(reloadFailed)
@@ -102,6 +107,15 @@ func newCollected() collected {
 			"Time of a question to a backend, all its addresses included.", "backend"),
 		Up: gauge("altagate_backend_up",
 			"1 if altagate's own probe finds any address of the backend there, else 0.", "backend"),
+		Sessions: gauge("altagate_sessions",
+			"Sessions that live, provisional ones included.", "route"),
+		ViewersHidden: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "altagate_viewers_hidden",
+			Help: "1 while one address holds more than half of at least 200 sessions: the proxy probably hides its viewers. Else 0.",
+		}),
+		// Without labels, so that there is none where no state file is used.
+		StateWritable: gauge("altagate_state_writable",
+			"1 while sessions can be written to the state file, else 0. Absent without a state file."),
 		Reloads: counter("altagate_config_reloads_total",
 			"Changed configs, by result (ok: in force; error: the old one stays in force).", "result"),
 		Build: gauge("altagate_build_info",
@@ -161,11 +175,7 @@ func (m *metrics) asked(e check.Asked) {
 }
 
 func (m *metrics) turned(e check.Turned) {
-	up := 0.0
-	if e.Up {
-		up = 1
-	}
-	m.backendsThere.get(e.Backend).Set(up)
+	m.backendsThere.get(e.Backend).Set(oneIf(e.Up))
 }
 
 func (m *metrics) reloaded(err error) {

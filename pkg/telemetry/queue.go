@@ -10,12 +10,15 @@ import (
 const (
 	// maxQueued lines wait for a log that is slow to take them.
 	maxQueued = 1024
+	// maxLasting is the bound for lines that cannot be had again, as those of
+	// sessions: about 10 MB.
+	maxLasting = 16 << 10
 	// flushTime bounds the wait for such a log at the end.
 	flushTime = time.Second
 )
 
 // queue writes lines in the background. A log that takes none, a full pipe for
-// example, holds up no check: lines beyond maxQueued are dropped and counted.
+// example, holds up no check: lines beyond a bound are dropped and counted.
 type queue struct {
 	to io.Writer
 	// dropped gets the count when lines are taken again.
@@ -27,11 +30,20 @@ type queue struct {
 	writing chan struct{} // closed when the lines are written; nil if none wait
 }
 
-// Write never waits and never fails. It keeps a copy of line.
-func (q *queue) Write(line []byte) (int, error) {
+// Write takes a line while fewer than maxQueued wait.
+func (q *queue) Write(line []byte) (int, error) { return q.add(line, maxQueued) }
+
+// lasting is a queue for lines that cannot be had again.
+type lasting struct{ *queue }
+
+// Write takes a line while fewer than maxLasting wait.
+func (l lasting) Write(line []byte) (int, error) { return l.add(line, maxLasting) }
+
+// add never waits and never fails. It keeps a copy of line.
+func (q *queue) add(line []byte, most int) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.lines) >= maxQueued {
+	if len(q.lines) >= most {
 		q.lost++
 		return len(line), nil
 	}

@@ -21,6 +21,9 @@ const (
 type sample struct {
 	reason check.Reason
 	allow  bool
+	// restored is set for sessions that were kept over a restart, and nothing
+	// else then.
+	restored bool
 }
 
 // samples counts lines by kind. It is ready once summary is set.

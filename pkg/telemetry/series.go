@@ -12,11 +12,12 @@ import (
 )
 
 // configured makes the series of n and removes those of other routes and backends.
-// A question to a removed backend that ends later brings its series back, until
+// Sessions of a removed route are still counted, until the last one ended. A question to a removed backend that ends later brings its series back, until
 // the next reload.
 func (m *metrics) configured(n Names) {
 	m.dropRoutes(n.Routes)
 	m.dropBackends(n.Backends)
+	m.sessions.configured(n.Routes)
 	for _, proxy := range n.Proxies {
 		m.checkTimes.get(proxy)
 		for _, reason := range []check.Reason{check.NoRoute, check.BadCheck, check.Malformed} {
@@ -40,7 +41,10 @@ func (m *metrics) route(proxy, route string) {
 		m.checks.get(checkKey{proxy, route, true, reason})
 		m.checks.get(checkKey{proxy, route, false, reason})
 	}
-	for _, reason := range []check.Reason{check.Unanswered, check.Late, check.Overload} {
+	for _, reason := range []check.Reason{check.Session, check.Grace} {
+		m.checks.get(checkKey{proxy, route, true, reason})
+	}
+	for _, reason := range []check.Reason{check.RecentDenial, check.Revoked, check.Unanswered, check.Late, check.Overload} {
 		m.checks.get(checkKey{proxy, route, false, reason})
 	}
 }

@@ -34,15 +34,20 @@ type Config struct {
 	Format string
 	// Version and Commit are what altagate_build_info tells.
 	Version, Commit string
+	// State is set where sessions are written to a state file: only then is
+	// there an altagate_state_writable.
+	State bool
 }
 
 // Telemetry is the log and the metrics of one process. It is safe for
 // concurrent use.
 type Telemetry struct {
 	// log waits for its writer; aside, for all that happens while checks are
-	// answered, does not.
+	// answered, does not. lasting is for lines that cannot be had again: it
+	// goes on where aside has filled its part of the queue.
 	log     zerolog.Logger
 	aside   zerolog.Logger
+	lasting zerolog.Logger
 	queue   *queue
 	level   *atomic.Int32
 	metrics *metrics
@@ -66,8 +71,12 @@ func New(c Config) (*Telemetry, error) {
 	t.log = zerolog.New(w).Hook(stamp{level})
 	t.queue = &queue{to: w, dropped: t.dropped}
 	t.aside = zerolog.New(t.queue).Hook(stamp{level})
+	t.lasting = zerolog.New(lasting{t.queue}).Hook(stamp{level})
 	if t.metrics, err = newMetrics(c.Version, c.Commit); err != nil {
 		return nil, err
+	}
+	if c.State {
+		t.metrics.stateWritable(true)
 	}
 	t.samples.summary = t.leftOut
 	return t, nil
@@ -139,6 +148,28 @@ func (t *Telemetry) Notify(e check.Event) {
 		t.aside.Warn().Str("proxy", e.Proxy).Str("backend", e.Backend).
 			Float64("deadline_ms", milliseconds(e.Deadline)).Float64("timeout_ms", milliseconds(e.Timeout)).
 			Msg("a check of this proxy ends before the backend's timeout does: slow answers are denied as late; where a proxy states no deadline altagate waits 5 s")
+	default:
+		t.notifySession(e)
+	}
+}
+
+// notifySession is Notify for what happens to sessions.
+func (t *Telemetry) notifySession(e check.Event) {
+	switch e := e.(type) {
+	case check.SessionStarted:
+		t.metrics.sessions.add(e.Route, 1)
+		t.logStarted(e)
+	case check.SessionEnded:
+		t.metrics.sessions.add(e.Route, -1)
+		t.logEnded(e)
+	case check.ViewersHidden:
+		t.metrics.viewersHidden(e.Hidden)
+		t.logViewersHidden(e)
+	case check.LayoutHint:
+		t.logLayoutHint(e)
+	case check.JournalTurned:
+		t.metrics.stateWritable(e.Err == nil)
+		t.logJournal(e)
 	}
 }
 
@@ -192,8 +223,10 @@ func (s stamp) Run(e *zerolog.Event, level zerolog.Level, _ string) {
 		e.Discard()
 		return
 	}
-	e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+	e.Str(zerolog.TimestampFieldName, time.Now().UTC().Format(timeLayout))
 }
+
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
 func (t *Telemetry) enabled(level zerolog.Level) bool { return int32(level) >= t.level.Load() }
 

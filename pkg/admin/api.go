@@ -1,0 +1,176 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// listener is the key under which On keeps a listener's address.
+type listener struct{}
+
+// On gives requests the address of the listener they came in on. It is what
+// http.Server.BaseContext must be for the server of an API, which answers nobody
+// without it.
+func On(l net.Listener) context.Context {
+	return context.WithValue(context.Background(), listener{}, l.Addr())
+}
+
+// API answers for /api/v1/sessions, and leaves the other paths to otherwise.
+//
+// Whoever reaches it may end every session, so it answers only on a listener on
+// loopback or a Unix socket (see On), and only what is asked under a name of
+// this machine: a page of another site, whose name was made to resolve to
+// loopback, reads nothing. Nor can one change anything from its own name.
+func API(sessions Sessions, otherwise http.Handler) http.Handler {
+	api := api{sessions}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/api/") {
+			otherwise.ServeHTTP(w, r)
+			return
+		}
+		answer(w, api.reply(r))
+	})
+}
+
+type api struct{ sessions Sessions }
+
+// reply is what the API answers: a status and what becomes its JSON.
+type reply struct {
+	status int
+	body   any
+	// allow are the methods of a path that was asked with another.
+	allow string
+}
+
+// failure is the body of every answer that is not a success. It says what was
+// wrong, and what to do.
+type failure struct {
+	Error string `json:"error"`
+	// Ended are sessions that did end, though not all was well.
+	Ended []string `json:"ended,omitempty"`
+}
+
+func fail(status int, format string, args ...any) reply {
+	return reply{status: status, body: failure{Error: fmt.Sprintf(format, args...)}}
+}
+
+func (a api) reply(r *http.Request) reply {
+	if no, refused := barred(r); refused {
+		return no
+	}
+	const collection = "/api/v1/sessions"
+	path := r.URL.Path
+	id, one := strings.CutPrefix(path, collection+"/")
+	change := r.Method == http.MethodDelete
+	switch {
+	case path != collection && (!one || id == ""):
+		return fail(http.StatusNotFound, "there is nothing at this path: the API is %s and %s/ID", collection, collection)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead && !change:
+		no := fail(http.StatusMethodNotAllowed, "only GET, HEAD and DELETE are answered here")
+		no.allow = "GET, HEAD, DELETE"
+		return no
+	case one && change:
+		return a.end(id, r.URL.RawQuery)
+	case one:
+		return a.find(id, r.URL.RawQuery)
+	case change:
+		return a.endMany(r.URL.RawQuery)
+	default:
+		return a.list(r.URL.RawQuery)
+	}
+}
+
+// barred refuses who must not use the API.
+func barred(r *http.Request) (reply, bool) {
+	if at, ok := r.Context().Value(listener{}).(net.Addr); !ok || !isLocal(at) {
+		return fail(http.StatusForbidden, "the API is only answered on a loopback address or a Unix socket, which this listener is not: "+
+			"listen for admin on 127.0.0.1:9182 or unix:/path, and ask there"), true
+	}
+	if !isThisMachine(r.Host) {
+		return fail(http.StatusForbidden, "the API is not answered under the host %s: ask under localhost, 127.0.0.1 or [::1]", quoted(r.Host)), true
+	}
+	if err := new(http.CrossOriginProtection).Check(r); err != nil {
+		return fail(http.StatusForbidden, "a page of another origin may change nothing here: use curl or a program"), true
+	}
+	return reply{}, false
+}
+
+// isLocal tells whether only this machine reaches a listener. One on all
+// addresses does not count, whatever address a request was sent to.
+func isLocal(at net.Addr) bool {
+	switch at := at.(type) {
+	case *net.UnixAddr:
+		return true
+	case *net.TCPAddr:
+		return at.IP.IsLoopback()
+	default:
+		return false
+	}
+}
+
+// isThisMachine tells whether the host of a request, with any port, is one that
+// no other site can have. The address of a listener that isLocal is among them.
+func isThisMachine(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	} else if inside, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(inside, "]")
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Zone() == "" && ip.IsLoopback() || strings.EqualFold(host, "localhost")
+}
+
+// answer writes a reply that nobody keeps. To a HEAD, net/http sends no body.
+func answer(w http.ResponseWriter, a reply) {
+	body, err := json.Marshal(a.body)
+	if err != nil {
+		a.status, body = http.StatusInternalServerError, []byte(`{"error":"the answer cannot be written as JSON"}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if a.allow != "" {
+		h.Set("Allow", a.allow)
+	}
+	body = append(visible(body), '\n')
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(a.status)
+	w.Write(body) //nolint:errcheck // the client has left
+}
+
+// visible is JSON with what a terminal would obey and not show as an escape: it
+// may come from a viewer.
+func visible(text []byte) []byte {
+	shown := make([]byte, 0, len(text)+1)
+	for len(text) > 0 {
+		c, size := utf8.DecodeRune(text)
+		if unicode.IsPrint(c) {
+			shown = append(shown, text[:size]...)
+		} else {
+			for _, unit := range utf16.AppendRune(nil, c) {
+				shown = fmt.Appendf(shown, `\u%04x`, unit)
+			}
+		}
+		text = text[size:]
+	}
+	return shown
+}
+
+// quoted is a text that came with a request, for an error.
+func quoted(text string) string {
+	const most = 80
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return strconv.Quote(text)
+}
