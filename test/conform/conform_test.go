@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,8 @@ type said struct {
 	method, scheme, host, target, address string
 	// agents holds each User-Agent that the viewer sent.
 	agents []string
+	// cookies holds each Cookie line that the viewer sent.
+	cookies []string
 }
 
 // request is what the table expects a frontend to make of said, without the
@@ -93,6 +96,25 @@ var tests = []struct {
 	{
 		name: "a method of one's own", said: edited(viewer("/"), func(s *said) { s.method = "PROPFIND" }),
 		want: with(request("/", ""), func(r *check.Request) { r.Method = "PROPFIND" }),
+	},
+	{
+		name: "the cookie with an id", said: edited(viewer("/"), func(s *said) { s.cookies = []string{"a=b; altagate_id=v1.x-_.y; c=d"} }),
+		want: with(request("/", ""), func(r *check.Request) { r.IDs = [check.MaxIDs]string{"v1.x-_.y"} }),
+	},
+	{
+		name: "several of them", said: edited(viewer("/"), func(s *said) { s.cookies = []string{"altagate_id=v1.x;altagate_id=v1.y"} }),
+		want: with(request("/", ""), func(r *check.Request) { r.IDs = [check.MaxIDs]string{"v1.x", "v1.y"} }),
+	},
+	{
+		name: "cookies in two lines", said: edited(viewer("/"), func(s *said) { s.cookies = []string{"altagate_id=v1.x", "a=b; altagate_id=v1.y"} }),
+		want: with(request("/", ""), func(r *check.Request) { r.IDs = [check.MaxIDs]string{"v1.x", "v1.y"} }),
+	},
+	{
+		name: "cookies that are no id",
+		said: edited(viewer("/"), func(s *said) {
+			s.cookies = []string{`altagate_id="v1.x"; altagate_id=; altagate_id=é; Altagate_id=v1.x; altagate_id=` + strings.Repeat("x", 1000)}
+		}),
+		want: request("/", ""),
 	},
 
 	{name: "an escaped slash", said: viewer("/a%2fb"), reason: check.Malformed},

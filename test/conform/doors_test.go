@@ -61,19 +61,22 @@ func nginxHead(s said) []string {
 			head = append(head, name+": "+value)
 		}
 	}
-	return withAgents(head, s)
+	return withViewers(head, s)
 }
 
 func envoyHead(s said) []string {
-	return withAgents([]string{
+	return withViewers([]string{
 		s.method + " /auth/envoy" + s.target + " HTTP/1.1",
 		"Host: " + s.host, "X-Forwarded-Proto: " + s.scheme, "X-Real-IP: " + s.address, "Content-Length: 0",
 	}, s)
 }
 
-func withAgents(head []string, s said) []string {
+func withViewers(head []string, s said) []string {
 	for _, agent := range s.agents {
 		head = append(head, "User-Agent: "+agent)
+	}
+	for _, cookie := range s.cookies {
+		head = append(head, "Cookie: "+cookie)
 	}
 	return head
 }
@@ -156,6 +159,9 @@ func mapped(s said) *authv3.CheckRequest {
 	for _, agent := range s.agents {
 		headers["user-agent"] = agent
 	}
+	if len(s.cookies) > 0 {
+		headers["cookie"] = strings.Join(s.cookies, ",")
+	}
 	return message(s, &authv3.AttributeContext_HttpRequest{Headers: headers})
 }
 
@@ -169,6 +175,9 @@ func raw(s said) *authv3.CheckRequest {
 	}
 	for _, agent := range s.agents {
 		list.Headers = append(list.Headers, &corev3.HeaderValue{Key: "user-agent", RawValue: []byte(agent)})
+	}
+	for _, cookie := range s.cookies {
+		list.Headers = append(list.Headers, &corev3.HeaderValue{Key: "cookie", RawValue: []byte(cookie)})
 	}
 	return message(s, &authv3.AttributeContext_HttpRequest{HeaderMap: list})
 }
