@@ -54,7 +54,7 @@ Exit code 0 is allow, 1 deny, 2 unavailable, 3 a mistake in the command.`,
 			return c.run(cmd.Context(), args[0], cmd.OutOrStdout())
 		},
 	}
-	c.sourceFlags(cmd)
+	c.askFlags(cmd)
 	c.flags.StringVar(&c.route, "route", "", "`NAME` of the route, where the proxy names it; empty matches by host and path")
 	c.flags.StringVar(&c.ip, "ip", "127.0.0.1", "`ADDRESS` of the viewer")
 	c.flags.StringVar(&c.userAgent, "ua", "", "`USER-AGENT` of the viewer")

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ func configCommand() *cobra.Command {
 		&cobra.Command{
 			Use:   "validate FILE",
 			Short: "Report every mistake of a config at its line and column",
-			Long:  "validate reads a config as serve would and prints every mistake, unknown keys\nincluded. Exit code 0 if there is none, 1 if there is one.",
+			Long:  "validate reads a config as serve would and prints every mistake, unknown keys\nincluded. Exit code 0 if there is none, 1 if there is one. A note tells what is valid\nand may not be meant. Files that the config names are not read.",
 			Args:  oneFile,
 			RunE:  validate,
 		},
@@ -60,7 +61,11 @@ func validate(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: fine: %s, %s\n", file, count(len(cfg.Backends), "backend"), count(len(cfg.Routes), "route"))
+	text := fmt.Sprintf("%s: fine: %s, %s\n", file, count(len(cfg.Backends), "backend"), count(len(cfg.Routes), "route"))
+	for _, warning := range cfg.Warnings() {
+		text += fmt.Sprintf("%s: note: %s\n", file, warning)
+	}
+	_, err = io.WriteString(cmd.OutOrStdout(), text)
 	return err
 }
 

@@ -27,9 +27,18 @@ func TestValidateReportsEveryMistakeAtItsPlace(t *testing.T) {
 }
 
 func TestValidateSaysThatAConfigIsFine(t *testing.T) {
-	path := file(t, "backends: {a: {url: http://10.0.0.5}, b: {url: http://10.0.0.6}}\nroutes: [{name: all, backends: [a, b]}]\n")
+	path := file(t, "backends: {a: {url: http://10.0.0.5}, b: {url: http://10.0.0.6}}\nroutes: [{name: all, match: {paths: [/live/]}, backends: [a, b]}]\n")
 	code, stdout, stderr := ran(t, "config", "validate", path)
 	if want := path + ": fine: 2 backends, 1 route\n"; code != 0 || stdout != want || stderr != "" {
+		t.Errorf("exit code %d: %q, %q; want %q", code, stdout, stderr, want)
+	}
+}
+
+func TestValidateNotesWhatMayNotBeMeant(t *testing.T) {
+	path := file(t, "backends: {a: {url: http://10.0.0.5}}\nroutes: [{name: all, backends: [a]}]\n")
+	code, stdout, stderr := ran(t, "config", "validate", path)
+	want := path + ": fine: 1 backend, 1 route\n" + path + ": note: route all has layout auto and no match.paths: "
+	if code != 0 || !strings.HasPrefix(stdout, want) || strings.Count(stdout, "\n") != 2 || stderr != "" {
 		t.Errorf("exit code %d: %q, %q; want %q", code, stdout, stderr, want)
 	}
 }

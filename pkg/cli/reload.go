@@ -74,6 +74,12 @@ func (a *sidecar) apply(cfg *config.Config) error {
 	if cfg.Listen != a.listen {
 		a.telemetry.Log().Warn().Msg("the config's listen addresses changed: they take effect with a restart")
 	}
+	if cfg.State != a.statePath {
+		a.telemetry.Log().Warn().Msg("the config's state file changed: it takes effect with a restart")
+	}
+	if cfg.SessionLimit != a.sessionLimit {
+		a.telemetry.Log().Warn().Msg("the config's limit of sessions changed: it takes effect with a restart")
+	}
 	if cfg.Log.Format != a.logFormat {
 		a.telemetry.Log().Warn().Msg("the config's log format changed: it takes effect with a restart")
 	}

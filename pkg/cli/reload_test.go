@@ -16,16 +16,20 @@ func TestAConfigFileIsReadAgainWhenItChangesAndOneWithAMistakeIsNotTaken(t *test
 	if got := s.check(t, target); got != 200 {
 		t.Errorf("at first: %d", got)
 	}
+	const other = "/other/index.m3u8?token=123" // no session of the first config's
 
 	write(t, path, oneRoute(denies.URL, ""))
 	s.log.until(t, `"message":"config reloaded"`, 1)
-	if got := s.check(t, target); got != 403 {
+	if got := s.check(t, other); got != 403 {
 		t.Errorf("after the change: %d", got)
+	}
+	if got := s.check(t, target); got != 200 {
+		t.Errorf("a session did not survive the reload: %d", got)
 	}
 
 	write(t, path, strings.Replace(oneRoute(allows.URL, ""), "backends: [portal]", "backends: [portl]", 1))
 	s.log.until(t, "config not reloaded", 1)
-	if got := s.check(t, target); got != 403 {
+	if got := s.check(t, other+"4"); got != 403 {
 		t.Errorf("after the mistake: %d", got)
 	}
 	line := s.log.line(t, "config not reloaded")

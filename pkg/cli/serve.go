@@ -19,6 +19,8 @@ import (
 	"github.com/altagate/altagate/pkg/frontend/extauthz"
 	"github.com/altagate/altagate/pkg/gate"
 	"github.com/altagate/altagate/pkg/server"
+	"github.com/altagate/altagate/pkg/session"
+	"github.com/altagate/altagate/pkg/state"
 	"github.com/altagate/altagate/pkg/telemetry"
 	"github.com/altagate/altagate/pkg/viewer"
 )
@@ -75,8 +77,12 @@ type sidecar struct {
 	telemetry *telemetry.Telemetry
 	troubles  troubles
 	gate      *gate.Gate
-	callers   atomic.Pointer[viewer.Callers]
-	ready     server.Ready
+	// state is the file that keeps sessions; nil if they are not kept.
+	state        *state.File
+	statePath    string
+	sessionLimit int
+	callers      atomic.Pointer[viewer.Callers]
+	ready        server.Ready
 }
 
 // serve runs the services until ctx ends, and reloads meanwhile.
@@ -100,10 +106,15 @@ func (a *sidecar) serve(ctx context.Context, changes reloads, services []server.
 	return err
 }
 
-// close ends the probing, and writes the lines that are not written yet. It may
-// be called again.
+// close ends the probing, and writes what is not written yet: sessions and log
+// lines. It may be called again.
 func (a *sidecar) close() {
 	a.gate.Close()
+	if a.state != nil {
+		if err := a.state.Close(); err != nil {
+			a.telemetry.Log().Error().Msg(err.Error())
+		}
+	}
 	a.telemetry.Flush()
 }
 
@@ -111,16 +122,26 @@ func newSidecar(cfg *config.Config, s *settings, build Build, logs io.Writer) (*
 	build = build.complete()
 	t, err := telemetry.New(telemetry.Config{
 		Writer: logs, Level: cfg.Log.Level, Format: cfg.Log.Format, Version: build.Version, Commit: build.Commit,
+		State: cfg.State != "",
 	})
 	if err != nil {
 		return nil, err
 	}
 	t.Configured(names(cfg))
-	g, err := gate.New(cfg, t.Notify)
-	if err != nil {
+	a := &sidecar{settings: s, listen: cfg.Listen, logFormat: cfg.Log.Format, statePath: cfg.State, sessionLimit: cfg.SessionLimit, telemetry: t, troubles: newTroubles()}
+	var journal session.Journal
+	if cfg.State != "" {
+		if a.state, err = state.Open(cfg.State); err != nil {
+			return nil, err
+		}
+		journal = a.state
+	}
+	if a.gate, err = gate.New(cfg, journal, t.Notify); err != nil {
+		if a.state != nil {
+			a.state.Close() //nolint:errcheck // the error that led here is the one to tell
+		}
 		return nil, err
 	}
-	a := &sidecar{settings: s, listen: cfg.Listen, logFormat: cfg.Log.Format, telemetry: t, troubles: newTroubles(), gate: g}
 	a.callers.Store(viewer.NewCallers(cfg.Callers))
 	return a, nil
 }
@@ -156,7 +177,7 @@ func (a *sidecar) open(listen config.Listen) ([]door, error) {
 	}{
 		{"http", listen.HTTP, server.Service{Server: a.overHTTP(frontend.Handler(checks))}},
 		{"grpc", listen.GRPC, server.Service{Server: envoy}},
-		{"admin", listen.Admin, server.Service{Server: a.overHTTP(admin.Handler(a.telemetry.Metrics(), a.ready.Is)), Last: true}},
+		{"admin", listen.Admin, server.Service{Server: a.administration(), Last: true}},
 	} {
 		if w.address == "" {
 			continue
@@ -174,6 +195,13 @@ func (a *sidecar) open(listen config.Listen) ([]door, error) {
 
 func (a *sidecar) overHTTP(handler http.Handler) *http.Server {
 	return server.HTTP(handler, a.troubles.tell)
+}
+
+// administration serves what operators ask.
+func (a *sidecar) administration() *http.Server {
+	s := a.overHTTP(admin.API(a.gate.Sessions(), admin.Handler(a.telemetry.Metrics(), a.ready.Is)))
+	s.BaseContext = admin.On
+	return s
 }
 
 func services(doors []door) []server.Service {
@@ -222,6 +250,9 @@ func (a *sidecar) sayWhatItDoes(cfg *config.Config, doors []door) {
 		away = append(away, r.Name+": "+string(r.OnUnavailable))
 	}
 	line.Strs("asks", asks).Strs("on_unavailable", away).Msg(awayInWords(cfg))
+	for _, warning := range cfg.Warnings() {
+		a.telemetry.Log().Warn().Msg(warning)
+	}
 }
 
 func awayInWords(cfg *config.Config) string {

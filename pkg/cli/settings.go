@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/altagate/altagate/pkg/config"
+	"github.com/altagate/altagate/pkg/preset"
 )
 
 // settings are the flags that describe a config, or stand in for one.
@@ -18,16 +19,27 @@ type settings struct {
 	flags         *pflag.FlagSet
 	file          string
 	backends      []string
+	preset        string
 	onUnavailable string
+	grace         string
 
 	http, grpc, admin   string
 	callers             []string
+	state               string
 	logLevel, logFormat string
 }
 
 // sourceFlags adds the flags that say which backend is asked, and what is
 // decided while it is away.
 func (s *settings) sourceFlags(cmd *cobra.Command) {
+	s.askFlags(cmd)
+	names := preset.Names()
+	s.flags.StringVar(&s.preset, "preset", preset.Custom, "what kind of portal the backend is: `"+strings.Join(names, "|")+"`")
+	s.flags.StringVar(&s.grace, "grace", "10m", "`TIME` for which a viewer who was allowed keeps watching while the backend is away, 0s to 168h")
+}
+
+// askFlags adds those of sourceFlags that matter to a single question.
+func (s *settings) askFlags(cmd *cobra.Command) {
 	s.flags = cmd.Flags()
 	s.flags.StringVar(&s.file, "config", "", "config `FILE`; read again on SIGHUP and when it changes")
 	s.flags.StringArrayVar(&s.backends, "backend", nil,
@@ -44,6 +56,7 @@ func (s *settings) listenFlags(logFormat string) {
 	s.flags.StringVar(&s.admin, "admin", config.DefaultAdmin, "listen `ADDRESS` for metrics and health; empty turns it off")
 	s.flags.StringArrayVar(&s.callers, "callers", nil,
 		"`CIDR` that may ask for checks; given again, each of them. Needed when checks are listened for off loopback and Unix sockets")
+	s.flags.StringVar(&s.state, "state", "", "`FILE` that keeps sessions over a restart; it holds viewers' queries. Empty keeps none")
 	s.flags.StringVar(&s.logLevel, "log-level", config.DefaultLogLevel, "`debug|info|warn|error`; debug logs each allow too")
 	s.flags.StringVar(&s.logFormat, "log-format", logFormat, "`json|console`")
 }
@@ -59,7 +72,7 @@ func (s *settings) load() (*config.Config, error) {
 }
 
 func (s *settings) source() (*config.Config, error) {
-	own := s.firstGiven("backend", "on-unavailable")
+	own := s.firstGiven("backend", "preset", "on-unavailable", "grace")
 	switch {
 	case s.file != "" && own != "":
 		return nil, fmt.Errorf("%s and %s are both given: write backends and policy in the config file, or leave the file out",
@@ -74,7 +87,7 @@ func (s *settings) source() (*config.Config, error) {
 	}
 }
 
-// single is the config that --backend and --on-unavailable describe.
+// single is the config that --backend, and the flags that go with it, describe.
 func (s *settings) single() (*config.Config, error) {
 	if err := oneOf("deny", "allow")(s.onUnavailable); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.called("on-unavailable"), err)
@@ -83,7 +96,30 @@ func (s *settings) single() (*config.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.called("backend"), err)
 	}
-	return cfg, nil
+	return cfg, s.describe(cfg)
+}
+
+// describe puts the flags that go with --backend into the config that was made
+// for it.
+func (s *settings) describe(cfg *config.Config) error {
+	if s.flags.Changed("preset") {
+		if err := oneOf(preset.Names()...)(s.preset); err != nil {
+			return fmt.Errorf("%s: %w", s.called("preset"), err)
+		}
+		for i := range cfg.Backends {
+			cfg.Backends[i].Preset = s.preset
+		}
+	}
+	if s.flags.Changed("grace") {
+		grace, err := config.ParseGrace(s.grace)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.called("grace"), err)
+		}
+		for i := range cfg.Routes {
+			cfg.Routes[i].Grace = grace
+		}
+	}
+	return nil
 }
 
 func (s *settings) called(flag string) string { return called(s.flags, flag) }
@@ -129,6 +165,7 @@ func (s *settings) overlay(cfg *config.Config) error {
 		{"http", s.http, &cfg.Listen.HTTP, config.CheckAddress},
 		{"grpc", s.grpc, &cfg.Listen.GRPC, config.CheckAddress},
 		{"admin", s.admin, &cfg.Listen.Admin, config.CheckAddress},
+		{"state", s.state, &cfg.State, config.CheckState},
 		{"log-level", s.logLevel, &cfg.Log.Level, oneOf("debug", "info", "warn", "error")},
 		{"log-format", s.logFormat, &cfg.Log.Format, oneOf("json", "console")},
 	} {

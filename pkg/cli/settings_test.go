@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -56,7 +57,11 @@ func TestAMistakeNamesTheFlagOrTheVariable(t *testing.T) {
 	for _, test := range []struct{ flag, value, says string }{
 		{"backend", "10.0.0.5/auth", "the backend URL has no scheme: write http://10.0.0.5/auth"},
 		{"backend", "http://user:s3cret@10.0.0.5:x/", "the backend URL is not a URL: "},
+		{"preset", "Ministra", `"Ministra" is none of: custom, ministra`},
 		{"on-unavailable", "pass", `"pass" is none of: deny, allow`},
+		{"grace", "forever", `"forever" is not a time: write a number and a unit without a space, as in 10m or 24h`},
+		{"grace", "10", "has no unit: write 10s if seconds are meant"},
+		{"state", "/var/lib/altagate/", "ends with / and so names a directory: write the path of a file"},
 		{"http", "9180", `"9180" is no address to listen on: write host:port`},
 		{"grpc", "localhost:http", `"localhost:http" has no port from 0 to 65535`},
 		{"admin", "unix:relative", "a Unix socket is written unix:/path"},
@@ -134,6 +139,62 @@ func TestAConfigFileAndABackendExcludeEachOther(t *testing.T) {
 					t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 				}
 			})
+		}
+	}
+}
+
+func TestAConfigFileExcludesTheFlagsThatGoWithABackend(t *testing.T) {
+	config := file(t, oneRoute("http://"+nobody(t), ""))
+	for flag, value := range map[string]string{"preset": "ministra", "grace": "10m"} {
+		for _, environment := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", flag, environment), func(t *testing.T) {
+				args, by := []string{"serve", "--config", config, "--http", "127.0.0.1:0", "--grpc", "", "--admin", ""}, "--"+flag
+				if environment {
+					by = variable(flag)
+					t.Setenv(by, value)
+				} else {
+					args = append(args, by, value)
+				}
+				code, stdout, stderr := ran(t, args...)
+				if code != 1 || stdout != "" || !strings.HasPrefix(stderr, "altagate: --config and "+by+" are both given: ") {
+					t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+				}
+			})
+		}
+	}
+}
+
+func TestFlagsSayHowABackendIsAskedAndWhereSessionsAreKept(t *testing.T) {
+	var s settings
+	cmd := &cobra.Command{}
+	s.sourceFlags(cmd)
+	s.listenFlags("json")
+	if err := s.flags.Parse([]string{"--backend", "http://a", "--backend", "http://b", "--preset", "ministra", "--grace", "0s", "--state", "st"}); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := s.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Backends[0].Preset != "ministra" || cfg.Backends[1].Preset != "ministra" || cfg.Routes[0].Grace != 0 || cfg.State != "st" {
+		t.Errorf("got %+v", cfg)
+	}
+}
+
+func TestTheStateFlagWinsOverTheFileAndEmptyTurnsItOff(t *testing.T) {
+	path := file(t, "state: of-the-file\n"+oneRoute("http://"+nobody(t), ""))
+	for _, test := range []struct {
+		args []string
+		want string
+	}{{nil, "of-the-file"}, {[]string{"--state", "of-the-flag"}, "of-the-flag"}, {[]string{"--state", ""}, ""}} {
+		var s settings
+		s.sourceFlags(&cobra.Command{})
+		s.listenFlags("json")
+		if err := s.flags.Parse(append([]string{"--config", path}, test.args...)); err != nil {
+			t.Fatal(err)
+		}
+		if cfg, err := s.load(); err != nil || cfg.State != test.want {
+			t.Errorf("%v: got %+v, %v", test.args, cfg, err)
 		}
 	}
 }

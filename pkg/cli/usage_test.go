@@ -24,7 +24,7 @@ func flagsOf(t *testing.T, command string) map[string]string {
 
 func TestServeHasTheFlagsOfTheContract(t *testing.T) {
 	want := map[string]string{
-		"config": "", "backend": "[]", "on-unavailable": "deny", "callers": "[]",
+		"config": "", "backend": "[]", "preset": "custom", "on-unavailable": "deny", "grace": "10m", "callers": "[]", "state": "",
 		"http": "127.0.0.1:9180", "grpc": "127.0.0.1:9181", "admin": "127.0.0.1:9182",
 		"log-level": "info", "log-format": "json",
 	}

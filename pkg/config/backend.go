@@ -5,6 +5,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/altagate/altagate/pkg/preset"
 )
 
 const exampleBackend = "{url: http://10.0.0.5/auth}"
@@ -25,14 +28,15 @@ func readBackends(v value) []Backend {
 }
 
 func readBackend(name string, v value) Backend {
-	b := Backend{Name: name, Timeout: DefaultTimeout}
-	keys := v.section(exampleBackend, "url", "urls", "timeout", "headers", "host", "ca_file", "server_name",
+	b := Backend{Name: name, Preset: preset.Custom, Timeout: DefaultTimeout}
+	keys := v.section(exampleBackend, "preset", "url", "urls", "timeout", "headers", "host", "ca_file", "server_name",
 		"unavailable_statuses", "probe")
+	if name, ok := keys["preset"].oneOf(preset.Names()...); ok {
+		b.Preset = name
+	}
 	b.URLs = readURLs(v, keys)
 	b.Probe = readProbe(keys["probe"], len(b.URLs) > 1)
-	if timeout, ok := keys["timeout"].duration(MaxTimeout); ok {
-		b.Timeout = timeout
-	}
+	keys["timeout"].duration(span{time.Nanosecond, MaxTimeout, "2s or 500ms"}, &b.Timeout)
 	b.Headers = readHeaders(keys["headers"])
 	if _, basic := b.Headers["Authorization"]; basic && (slices.ContainsFunc(b.URLs, hasUser) || hasUser(b.Probe)) {
 		keys["headers"].wrong("Authorization is here and a user is in the URL, which makes the same header: keep one")

@@ -12,13 +12,17 @@ import (
 
 // The defaults of the keys that have one.
 const (
-	DefaultHTTP       = "127.0.0.1:9180"
-	DefaultGRPC       = "127.0.0.1:9181"
-	DefaultAdmin      = "127.0.0.1:9182"
-	DefaultLogLevel   = "info"
-	DefaultLogFormat  = "json"
-	DefaultTimeout    = 2 * time.Second
-	DefaultDenyStatus = 403
+	DefaultHTTP         = "127.0.0.1:9180"
+	DefaultGRPC         = "127.0.0.1:9181"
+	DefaultAdmin        = "127.0.0.1:9182"
+	DefaultLogLevel     = "info"
+	DefaultLogFormat    = "json"
+	DefaultTimeout      = 2 * time.Second
+	DefaultDenyStatus   = 403
+	DefaultGrace        = 10 * time.Minute
+	DefaultIdle         = 10 * time.Minute
+	DefaultMax          = 24 * time.Hour
+	DefaultSessionLimit = 250_000
 )
 
 // The bounds on what is read.
@@ -27,6 +31,12 @@ const (
 	MaxSize = 1 << 20
 	// MaxTimeout is the longest timeout of a backend.
 	MaxTimeout = 60 * time.Second
+	// MaxGrace is the longest grace of a route.
+	MaxGrace = 7 * 24 * time.Hour
+	// A session's idle and max, and the most sessions, are between these.
+	minIdle, maxIdle                 = 10 * time.Second, 7 * 24 * time.Hour
+	minMax, maxMax                   = time.Minute, 30 * 24 * time.Hour
+	minSessionLimit, maxSessionLimit = 1000, 10_000_000
 	// maxValues bounds the values read, each counted where it stands and in
 	// what it stands in, for aliases can repeat a short text without end.
 	maxValues = 500_000
@@ -43,6 +53,15 @@ type Config struct {
 	// IPv4-mapped.
 	Callers []netip.Prefix
 	Log     Log
+	// Keys sign the ids that viewers carry: the first signs, all are good. At most
+	// MaxKeys, different; nil if there are none. LoadKeys gives the secrets.
+	Keys []Key
+	// State is the file that keeps sessions over a restart; "" means that nothing
+	// does. A relative path begins at the working directory.
+	State string
+	// SessionLimit is how many sessions are held at most, 1000 to 10,000,000.
+	// Default 250,000.
+	SessionLimit int
 	// Backends are in the order of the file, with different names; at least
 	// one.
 	Backends []Backend
@@ -74,6 +93,9 @@ type Log struct {
 type Backend struct {
 	// Name is how routes, metrics and the log call it.
 	Name string
+	// Preset is the kind of portal that it is, one of preset.Names(). Default
+	// "custom".
+	Preset string
 	// URLs are the addresses of this one service, at least one, all http or
 	// https with a host and no fragment. User and password in one are for
 	// Basic auth, and must never be printed.
@@ -121,9 +143,14 @@ type Route struct {
 	// OnUnavailable is what is decided while all the backends are away.
 	// Default Deny (Alta's own is allow).
 	OnUnavailable Action
+	// Grace is how long a viewer who was allowed keeps watching while all the
+	// backends are away. 0 to MaxGrace; default 10m.
+	Grace time.Duration
 	// DenyStatus is the HTTP status of a denial, 400 to 499, where the proxy
 	// can show it. Default 403.
 	DenyStatus int
+	// Session says which requests are one viewing.
+	Session Session
 }
 
 // Action is what is decided while the backend is away. What is not Allow

@@ -2,7 +2,12 @@ package config
 
 import (
 	"errors"
+	"slices"
 	"testing"
+	"time"
+
+	"github.com/altagate/altagate/pkg/preset"
+	"github.com/altagate/altagate/pkg/stream"
 )
 
 func FuzzParse(f *testing.F) {
@@ -39,7 +44,7 @@ func mustBeUsable(t *testing.T, c *Config) {
 	names := map[string]bool{}
 	for _, b := range c.Backends {
 		names[b.Name] = true
-		if len(b.URLs) == 0 || b.Timeout <= 0 || b.Timeout > MaxTimeout {
+		if _, known := preset.Find(b.Preset); !known || b.Preset == "" || len(b.URLs) == 0 || b.Timeout <= 0 || b.Timeout > MaxTimeout {
 			t.Errorf("backend %+v", b)
 		}
 		for _, u := range b.URLs {
@@ -57,8 +62,32 @@ func mustBeUsable(t *testing.T, c *Config) {
 				t.Errorf("route %s: no backend %q", r.Name, name)
 			}
 		}
+		mustHaveSessions(t, c, r)
+	}
+	if len(c.Keys) > MaxKeys || c.SessionLimit < 1000 || c.SessionLimit > 10_000_000 || CheckState(c.State) != nil {
+		t.Errorf("config %+v", c)
+	}
+	for _, k := range c.Keys {
+		if (k.Text == "") == (k.File == "") || k.File == "" && (len(k.Text) < MinKeySize || len(k.Text) > MaxKeySize) {
+			t.Errorf("key %+v", k)
+		}
 	}
 	if len(c.Routes) == 0 || NeedsCallers(c.Listen) != "" && len(c.Callers) == 0 {
 		t.Errorf("config %+v", c)
+	}
+}
+
+// mustHaveSessions checks what a route says of its sessions.
+func mustHaveSessions(t *testing.T, c *Config, r Route) {
+	t.Helper()
+	s := r.Session
+	if _, err := stream.Parse(s.Layout, r.Paths); err != nil || s.Layout == "" {
+		t.Errorf("route %s: layout %q: %v", r.Name, s.Layout, err)
+	}
+	if s.Idle < 10*time.Second || s.Idle > s.Max || s.Max > 720*time.Hour || r.Grace < 0 || r.Grace > MaxGrace {
+		t.Errorf("route %+v", r)
+	}
+	if slices.Contains(s.Join, JoinID) && len(c.Keys) == 0 {
+		t.Errorf("route %s joins by id without keys", r.Name)
 	}
 }

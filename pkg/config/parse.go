@@ -52,14 +52,18 @@ const (
 
 func (r *reader) config(root *yaml.Node) *Config {
 	top := value{r: r, node: root}
-	keys := top.section(exampleBackends+" and "+exampleRoutes, "listen", "callers", "log", "backends", "routes")
+	keys := top.section(exampleBackends+" and "+exampleRoutes, "listen", "callers", "log", "keys", "state", "sessions",
+		"backends", "routes")
 	c := &Config{
-		Listen:   readListen(keys["listen"], keys["callers"].present()),
-		Callers:  readCallers(keys["callers"]),
-		Log:      readLog(keys["log"]),
-		Backends: readBackends(keys["backends"]),
+		Listen:       readListen(keys["listen"], keys["callers"].present()),
+		Callers:      readCallers(keys["callers"]),
+		Log:          readLog(keys["log"]),
+		Keys:         readKeys(keys["keys"]),
+		State:        readState(keys["state"]),
+		SessionLimit: readSessionLimit(keys["sessions"]),
+		Backends:     readBackends(keys["backends"]),
 	}
-	c.Routes = readRoutes(keys["routes"], c.Backends)
+	c.Routes = readRoutes(keys["routes"], c.Backends, keys["keys"].present())
 	top.need(keys, "backends", "names no backend: write "+exampleBackends)
 	top.need(keys, "routes", "names no route: write "+exampleRoutes)
 	return c

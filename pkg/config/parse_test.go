@@ -77,10 +77,13 @@ func TestGoodFilesAreRead(t *testing.T) {
 func show(c *Config) map[string]any {
 	backends := make([]string, 0, len(c.Backends))
 	for _, b := range c.Backends {
-		backends = append(backends, fmt.Sprintf("%s %v probe=%v %v %v host=%q ca=%q name=%q %v",
-			b.Name, b.URLs, b.Probe, b.Timeout, b.Headers, b.Host, b.CAFile, b.ServerName, b.UnavailableStatuses))
+		backends = append(backends, fmt.Sprintf("%s %s %v probe=%v %v %v host=%q ca=%q name=%q %v",
+			b.Name, b.Preset, b.URLs, b.Probe, b.Timeout, b.Headers, b.Host, b.CAFile, b.ServerName, b.UnavailableStatuses))
 	}
-	return map[string]any{"listen": c.Listen, "callers": fmt.Sprint(c.Callers), "log": c.Log, "backends": backends, "routes": c.Routes}
+	return map[string]any{
+		"listen": c.Listen, "callers": fmt.Sprint(c.Callers), "log": c.Log, "keys": c.Keys, "state": c.State, "limit": c.SessionLimit,
+		"backends": backends, "routes": c.Routes,
+	}
 }
 
 func TestWhatIsNotWrittenHasItsDefault(t *testing.T) {
@@ -92,8 +95,14 @@ func TestWhatIsNotWrittenHasItsDefault(t *testing.T) {
 		"listen":   Listen{HTTP: "127.0.0.1:9180", GRPC: "127.0.0.1:9181", Admin: "127.0.0.1:9182"},
 		"callers":  "[]",
 		"log":      Log{Level: "info", Format: "json"},
-		"backends": []string{`portal [http://10.0.0.5] probe=<nil> 2s map[] host="" ca="" name="" []`},
-		"routes":   []Route{{Name: "all", Backends: []string{"portal"}, OnUnavailable: Deny, DenyStatus: 403}},
+		"keys":     []Key(nil),
+		"state":    "",
+		"limit":    250_000,
+		"backends": []string{`portal custom [http://10.0.0.5] probe=<nil> 2s map[] host="" ca="" name="" []`},
+		"routes": []Route{{
+			Name: "all", Backends: []string{"portal"}, OnUnavailable: Deny, Grace: 10 * time.Minute, DenyStatus: 403,
+			Session: Session{Layout: "auto", Join: []Join{"token", "client"}, Idle: 10 * time.Minute, Max: 24 * time.Hour},
+		}},
 	}
 	if diff := cmp.Diff(want, show(c)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -109,19 +118,33 @@ func TestEveryKeyIsRead(t *testing.T) {
 		"listen":  Listen{HTTP: "unix:/run/altagate.sock", GRPC: "unix:@altagate"},
 		"callers": "[10.0.0.0/8 fd00::/8 192.0.2.7/32 192.0.2.8/32]",
 		"log":     Log{Level: "debug", Format: "console"},
+		"keys": []Key{
+			{Text: "s3cret-0123456789-0123456789-012"}, {File: "/etc/altagate/key"}, {File: "/etc/altagate/old key"},
+		},
+		"state": "sessions.db",
+		"limit": 1000,
 		"backends": []string{
-			"portal [https://user:s3cret@portal.example.com/auth?key=1 http://[2001:db8::1]:6000/auth] " +
+			"portal ministra [https://user:s3cret@portal.example.com/auth?key=1 http://[2001:db8::1]:6000/auth] " +
 				"probe=/health%2F?deep=1 1m0s map[X-Api-Key:0123 X-Empty: X-Name:канал] " +
 				`host="Portal.example.com:8443" ca="ca.pem" name="portal" [502 503]`,
-			`second [http://backend_2:6000] probe=https://portal.example.com/health 2s map[] host="" ca="" name="" []`,
+			`second custom [http://backend_2:6000] probe=https://portal.example.com/health 2s map[] host="" ca="" name="" []`,
 		},
 		"routes": []Route{
 			{
 				Name: "live-1_a", Hosts: []string{"tv.example.com", "tv.example.com:8080", "[2001:db8::1]"},
 				Paths: []string{"/live/", "/live"}, Backends: []string{"second", "portal"}, OnUnavailable: Allow, DenyStatus: 451,
+				Session: Session{
+					Layout: "/live/(?<stream>[^/]+)/.*", Join: []Join{"address", "id"}, Idle: 168 * time.Hour, Max: 720 * time.Hour,
+				},
 			},
-			{Name: "2", Paths: []string{"/live/"}, Backends: []string{"second"}, OnUnavailable: Deny, DenyStatus: 403},
-			{Name: "rest", Backends: []string{"portal"}, OnUnavailable: Deny, DenyStatus: 403},
+			{
+				Name: "2", Paths: []string{"/live/"}, Backends: []string{"second"}, OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: 403,
+				Session: Session{Layout: "path", Join: []Join{}, Idle: 90 * time.Second, Max: 90 * time.Second},
+			},
+			{
+				Name: "rest", Backends: []string{"portal", "second"}, OnUnavailable: Deny, Grace: 168 * time.Hour, DenyStatus: 403,
+				Session: Session{Layout: "auto", Join: []Join{"id", "token", "client"}, Idle: DefaultIdle, Max: DefaultMax},
+			},
 		},
 	}
 	if diff := cmp.Diff(want, show(c)); diff != "" {

@@ -26,7 +26,8 @@ func isNoNameRune(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
-func readRoutes(v value, backends []Backend) []Route {
+// readRoutes reads the routes. With keys in the file they can join by id.
+func readRoutes(v value, backends []Backend, signs bool) []Route {
 	known := make([]string, 0, len(backends))
 	for _, b := range backends {
 		known = append(known, b.Name)
@@ -36,19 +37,21 @@ func readRoutes(v value, backends []Backend) []Route {
 	names := map[string]int{}
 	taken := matches{}
 	for _, item := range items {
-		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "deny_status")
+		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session")
 		item.need(keys, "name", "has no name: write name: live")
 		item.need(keys, "backends", "has no backends: write backends: [portal]")
-		r := Route{OnUnavailable: Deny, DenyStatus: DefaultDenyStatus}
+		r := Route{OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus}
 		r.Name = readName(keys["name"], names)
 		readMatch(item, keys["match"], &r, taken)
 		r.Backends = readBackendNames(keys["backends"], known)
 		if action, ok := keys["on_unavailable"].oneOf(string(Deny), string(Allow)); ok {
 			r.OnUnavailable = Action(action)
 		}
+		keys["grace"].duration(graceSpan(), &r.Grace)
 		if status, ok := readDenyStatus(keys["deny_status"]); ok {
 			r.DenyStatus = status
 		}
+		r.Session = readSession(keys["session"], signs)
 		routes = append(routes, r)
 	}
 	return routes

@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/altagate/altagate/pkg/preset"
 )
 
 func compileSchema(t *testing.T) *jsonschema.Schema {
@@ -69,6 +71,12 @@ func TestTheExampleIsAGoodConfigAndItsOptionalKeysToo(t *testing.T) {
 	}
 	if full.Listen != d || full.Log != defaultLog() || full.Backends[0].Timeout != DefaultTimeout || full.Routes[0].DenyStatus != DefaultDenyStatus {
 		t.Errorf("what the example shows as defaults are none: %+v", full)
+	}
+	for _, c := range []*Config{c, full} {
+		if r := c.Routes[0]; c.SessionLimit != DefaultSessionLimit || c.Backends[0].Preset != preset.Custom || r.Grace != DefaultGrace ||
+			!reflect.DeepEqual(r.Session, defaultSession(false)) {
+			t.Errorf("what the example says of sessions is not the defaults: %+v", c)
+		}
 	}
 	if names := zeroFields(reflect.ValueOf(*full)); len(names) > 0 {
 		t.Errorf("the example sets no %v", names)
@@ -129,13 +137,29 @@ func TestTheSchemaRefusesWhatOneKeyShowsToBeWrong(t *testing.T) {
 		"statuses-text", "statuses-range", "probe-without-scheme", "route-without-name", "route-without-backends", "route-name",
 		"route-backend-twice", "route-backend-singular", "match-hosts-empty", "match-host-wildcard", "match-host-url",
 		"match-path-without-slash", "match-path-query", "on-unavailable-true", "on-unavailable-word", "deny-status-200",
-		"deny-status-503", "deny-status-text",
+		"deny-status-503", "deny-status-text", "keys-short", "keys-empty", "keys-number", "keys-path", "keys-twice", "keys-too-many",
+		"keys-mapping", "state-empty", "state-directory", "sessions-limit-small", "sessions-limit-big", "preset-unknown",
+		"grace-without-unit", "session-layout-word", "session-layout-no-stream", "session-join-unknown", "session-join-twice",
+		"session-join-as-text", "session-idle-days", "session-unknown-key",
 	} {
 		data, ok := bad[name]
 		if !ok {
 			t.Errorf("there is no sample %s", name)
 		} else if s.Validate(asJSON(t, data)) == nil {
 			t.Errorf("%s is taken", name)
+		}
+	}
+}
+
+func TestTheSchemaKnowsEachPreset(t *testing.T) {
+	s := compileSchema(t)
+	for _, name := range preset.Names() {
+		data := []byte("backends: {a: {url: http://b, preset: " + name + "}}\nroutes: [{name: a, backends: [a]}]\n")
+		if c, err := Parse(data); err != nil || c.Backends[0].Preset != name {
+			t.Errorf("%s: got %v, %v", name, c, err)
+		}
+		if err := s.Validate(asJSON(t, data)); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -170,9 +194,11 @@ func TestTheSchemaAndTheReaderKnowTheSameKeys(t *testing.T) {
 		{"qqqqqqqqqqqq: 1", nil},
 		{"listen: {qqqqqqqqqqqq: 1}", []string{"properties", "listen"}},
 		{"log: {qqqqqqqqqqqq: 1}", []string{"properties", "log"}},
+		{"sessions: {qqqqqqqqqqqq: 1}", []string{"properties", "sessions"}},
 		{"backends: {a: {qqqqqqqqqqqq: 1}}", []string{"$defs", "backend"}},
 		{"routes: [{qqqqqqqqqqqq: 1}]", []string{"$defs", "route"}},
 		{"routes: [{match: {qqqqqqqqqqqq: 1}}]", []string{"$defs", "route", "properties", "match"}},
+		{"routes: [{session: {qqqqqqqqqqqq: 1}}]", []string{"$defs", "route", "properties", "session"}},
 	} {
 		_, err := Parse([]byte(section.file))
 		found := regexp.MustCompile(`unknown key "qqqqqqqqqqqq"; the keys here are (.*)`).FindStringSubmatch(err.Error())

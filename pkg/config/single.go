@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+
+	"github.com/altagate/altagate/pkg/preset"
 )
 
 // Single makes the config of a sidecar without a file: the defaults, and one
@@ -23,8 +25,10 @@ func Single(urls []string, onUnavailable string) (*Config, error) {
 	default:
 		return nil, fmt.Errorf("on-unavailable %s is neither deny nor allow", quote(onUnavailable))
 	}
-	c := &Config{Listen: DefaultListen(), Log: defaultLog()}
-	r := Route{Name: "default", OnUnavailable: action, DenyStatus: DefaultDenyStatus}
+	c := &Config{Listen: DefaultListen(), Log: defaultLog(), SessionLimit: DefaultSessionLimit}
+	r := Route{
+		Name: "default", OnUnavailable: action, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus, Session: defaultSession(false),
+	}
 	for i, raw := range urls {
 		name, which := "backend", "the backend URL"
 		if len(urls) > 1 {
@@ -35,7 +39,7 @@ func Single(urls []string, onUnavailable string) (*Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s %w", which, err)
 		}
-		c.Backends = append(c.Backends, Backend{Name: name, URLs: []*url.URL{u}, Timeout: DefaultTimeout})
+		c.Backends = append(c.Backends, Backend{Name: name, Preset: preset.Custom, URLs: []*url.URL{u}, Timeout: DefaultTimeout})
 		r.Backends = append(r.Backends, name)
 	}
 	c.Routes = []Route{r}

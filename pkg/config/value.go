@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -18,6 +17,9 @@ type reader struct {
 	// what aliases repeat is noted once.
 	noted  map[place]bool
 	values int
+	// layouts are the layouts that were tried, with what is wrong with them: an
+	// alias can repeat one that takes long to try.
+	layouts map[string]string
 }
 
 type place struct {
@@ -25,7 +27,9 @@ type place struct {
 	text         string
 }
 
-func newReader() *reader { return &reader{noted: make(map[place]bool)} }
+func newReader() *reader {
+	return &reader{noted: make(map[place]bool), layouts: make(map[string]string)}
+}
 
 func (r *reader) note(at *yaml.Node, key, text string) {
 	line, column := max(at.Line, 1), max(at.Column, 1)
@@ -55,9 +59,7 @@ func (v value) resolve() (value, bool) {
 	if v.node == nil {
 		return v, false
 	}
-	if v.node.Kind == yaml.AliasNode {
-		v.node = v.node.Alias
-	}
+	v = v.behindAlias()
 	v.r.values += 1 + len(v.node.Content)
 	if v.r.values > maxValues {
 		v.r.note(&yaml.Node{}, "", "the file has too many values: do aliases repeat aliases?")
@@ -68,6 +70,13 @@ func (v value) resolve() (value, bool) {
 		return v, false
 	}
 	return v, true
+}
+
+func (v value) behindAlias() value {
+	if v.node.Kind == yaml.AliasNode {
+		v.node = v.node.Alias
+	}
+	return v
 }
 
 // entry is one key of a mapping.
@@ -148,34 +157,33 @@ func (v value) need(keys map[string]value, key, text string) {
 }
 
 func (v value) isMapping() bool {
-	if v.node == nil {
-		return false
-	}
-	if v.node.Kind == yaml.AliasNode {
-		return v.node.Alias.Kind == yaml.MappingNode
-	}
-	return v.node.Kind == yaml.MappingNode
+	return v.node != nil && v.behindAlias().node.Kind == yaml.MappingNode
 }
 
 // list reads a list with at least one value. example shows one.
 func (v value) list(example string) []value {
+	all, ok := v.items(example)
+	if ok && len(all) == 0 {
+		v.behindAlias().wrong("is an empty list: write at least one, as in %s", example)
+	}
+	return all
+}
+
+// items reads a list that may be empty. It is false if there is none.
+func (v value) items(example string) ([]value, bool) {
 	v, ok := v.resolve()
 	if !ok {
-		return nil
+		return nil, false
 	}
 	if v.node.Kind != yaml.SequenceNode {
 		v.wrong("is %s, and must be a list: write %s", kind(v.node), example)
-		return nil
-	}
-	if len(v.node.Content) == 0 {
-		v.wrong("is an empty list: write at least one, as in %s", example)
-		return nil
+		return nil, false
 	}
 	all := make([]value, 0, len(v.node.Content))
 	for i, n := range v.node.Content {
 		all = append(all, value{r: v.r, node: n, key: v.key + "[" + strconv.Itoa(i) + "]"})
 	}
-	return all
+	return all, true
 }
 
 // text reads a string.
@@ -228,33 +236,6 @@ func (v value) number() (int, bool) {
 		return 0, false
 	}
 	return n, true
-}
-
-// duration reads a time with its unit, more than 0 and at most longest.
-func (v value) duration(longest time.Duration) (time.Duration, bool) {
-	v, ok := v.resolve()
-	if !ok {
-		return 0, false
-	}
-	if v.node.Kind != yaml.ScalarNode {
-		v.wrong("is %s, and must be a time such as 2s or 500ms", kind(v.node))
-		return 0, false
-	}
-	text := v.node.Value
-	if _, err := strconv.ParseFloat(text, 64); err == nil {
-		v.wrong("has no unit: write %ss if seconds are meant", text)
-		return 0, false
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		v.wrong("%s is not a time: write a number and a unit without a space, as in 2s or 500ms", quote(text))
-		return 0, false
-	}
-	if d <= 0 || d > longest {
-		v.wrong("must be more than 0 and at most %ds", int(longest.Seconds()))
-		return 0, false
-	}
-	return d, true
 }
 
 // kind is what a node is, in a user's words.

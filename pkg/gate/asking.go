@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/session"
 )
 
 // question is what a backend gets to see of a check, the session id apart: two
@@ -15,10 +16,17 @@ import (
 type question struct {
 	origin, path, query, userAgent string
 	addr                           netip.Addr
+	// joins is set for the methods that join and open sessions, and standing names
+	// the session that would live on: calls for the others draw other consequences.
+	joins    bool
+	standing string
+	// again is the X-Session-Id of the session whose own question this is; the
+	// other fields are empty then.
+	again string
 }
 
 func questionOf(r *check.Request) question {
-	return question{origin: r.Origin(), path: r.Path, query: r.Query, userAgent: r.UserAgent, addr: r.Addr}
+	return question{origin: r.Origin(), path: r.Path, query: session.Sent(r.Query), userAgent: r.UserAgent, addr: r.Addr}
 }
 
 // asking shares one call between the checks that put the same question at the

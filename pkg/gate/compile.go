@@ -4,19 +4,25 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/altagate/altagate/pkg/backend"
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/policy"
+	"github.com/altagate/altagate/pkg/preset"
 	"github.com/altagate/altagate/pkg/route"
+	"github.com/altagate/altagate/pkg/session"
+	"github.com/altagate/altagate/pkg/stream"
 )
 
 // compiled is what a config became. It is never changed.
 type compiled struct {
 	routes   *route.Table[*line]
 	backends map[string]*source
+	// keys sign the ids of sessions; nil if there are none.
+	keys *session.Keys
 }
 
 // line is one route, ready to decide.
@@ -25,6 +31,7 @@ type line struct {
 	sources  []*source
 	backends []*backend.Backend // those of sources
 	policy   policy.Policy
+	rules    *session.Rules
 	asking   *asking
 	// slowest is the backend with the longest timeout.
 	slowest *source
@@ -38,6 +45,14 @@ const verdictTime = 3 * time.Second
 // compile builds what cfg says, with the backends of before where they are the
 // same. The new ones probe nothing yet. On an error nothing of before was changed.
 func compile(cfg *config.Config, before map[string]*source, notify func(check.Event)) (*compiled, error) {
+	keys, err := loadKeys(cfg)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := rulesOf(cfg)
+	if err != nil {
+		return nil, err
+	}
 	backends := make(map[string]*source, len(cfg.Backends))
 	for _, b := range cfg.Backends {
 		built, err := buildBackend(b, before[b.Name], notify)
@@ -47,11 +62,51 @@ func compile(cfg *config.Config, before map[string]*source, notify func(check.Ev
 		}
 		backends[b.Name] = built
 	}
-	rules := make([]route.Rule[*line], 0, len(cfg.Routes))
-	for _, r := range cfg.Routes {
-		rules = append(rules, route.Rule[*line]{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Value: buildLine(r, backends)})
+	routes := make([]route.Rule[*line], 0, len(cfg.Routes))
+	for i, r := range cfg.Routes {
+		routes = append(routes, route.Rule[*line]{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Value: buildLine(r, rules[i], backends)})
 	}
-	return &compiled{routes: route.New(rules), backends: backends}, nil
+	return &compiled{routes: route.New(routes), backends: backends, keys: keys}, nil
+}
+
+// loadKeys reads the keys that a config names; nil if it names none.
+func loadKeys(cfg *config.Config) (*session.Keys, error) {
+	if len(cfg.Keys) == 0 {
+		return nil, nil //nolint:nilnil // A config without keys is no mistake.
+	}
+	secrets, err := config.LoadKeys(cfg.Keys)
+	if err != nil {
+		return nil, err
+	}
+	return session.NewKeys(secrets)
+}
+
+// rulesOf makes the rules for the sessions of each route.
+func rulesOf(cfg *config.Config) ([]*session.Rules, error) {
+	once := map[string]bool{}
+	for _, b := range cfg.Backends {
+		p, _ := preset.Find(b.Preset)
+		once[b.Name] = p.TokensDie
+	}
+	all := make([]*session.Rules, 0, len(cfg.Routes))
+	for _, r := range cfg.Routes {
+		layout, err := stream.Parse(r.Session.Layout, r.Paths)
+		if err != nil {
+			return nil, fmt.Errorf("route %s: layout: %w", r.Name, err)
+		}
+		all = append(all, &session.Rules{
+			Route: r.Name, Layout: layout, Idle: r.Session.Idle, Max: r.Session.Max, Grace: r.Grace,
+			Join: session.Join{
+				ID:      slices.Contains(r.Session.Join, config.JoinID),
+				Token:   slices.Contains(r.Session.Join, config.JoinToken),
+				Client:  slices.Contains(r.Session.Join, config.JoinClient),
+				Address: slices.Contains(r.Session.Join, config.JoinAddress),
+			},
+			AllowUnavailable: r.OnUnavailable == config.Allow,
+			Once:             slices.ContainsFunc(r.Backends, func(name string) bool { return once[name] }),
+		})
+	}
+	return all, nil
 }
 
 func buildBackend(b config.Backend, before *source, notify func(check.Event)) (*source, error) {
@@ -60,8 +115,12 @@ func buildBackend(b config.Backend, before *source, notify func(check.Event)) (*
 		header.Set(name, value)
 	}
 	s := new(source)
+	kind, ok := preset.Find(b.Preset)
+	if !ok {
+		return nil, fmt.Errorf("there is no preset %q", b.Preset)
+	}
 	c := backend.Config{
-		Name: b.Name, URLs: b.URLs, Probe: b.Probe, Timeout: b.Timeout, Header: header, Host: b.Host,
+		Name: b.Name, Preset: kind, URLs: b.URLs, Probe: b.Probe, Timeout: b.Timeout, Header: header, Host: b.Host,
 		CAFile: b.CAFile, ServerName: b.ServerName, UnavailableStatuses: b.UnavailableStatuses, Notify: s.reporting(notify),
 	}
 	if before != nil && before.Same(c) {
@@ -72,8 +131,8 @@ func buildBackend(b config.Backend, before *source, notify func(check.Event)) (*
 	return s, err
 }
 
-func buildLine(r config.Route, backends map[string]*source) *line {
-	l := &line{name: r.Name, policy: policy.Policy{AllowUnavailable: r.OnUnavailable == config.Allow, DenyStatus: r.DenyStatus}}
+func buildLine(r config.Route, rules *session.Rules, backends map[string]*source) *line {
+	l := &line{name: r.Name, rules: rules, policy: policy.Policy{AllowUnavailable: r.OnUnavailable == config.Allow, DenyStatus: r.DenyStatus}}
 	for _, name := range r.Backends {
 		b := backends[name]
 		l.sources, l.backends = append(l.sources, b), append(l.backends, b.Backend)

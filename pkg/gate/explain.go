@@ -8,6 +8,7 @@ import (
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/policy"
+	"github.com/altagate/altagate/pkg/session"
 )
 
 // Explanation tells how a decision came about, for a person who asks why.
@@ -20,9 +21,9 @@ type Explanation struct {
 }
 
 // Explain asks the backends of cfg about r as a Gate does, all of them to the
-// end, and tells all about it. Nothing goes on in the background. An empty
-// session stands for a new one. An error is one of New's.
-func Explain(ctx context.Context, cfg *config.Config, r *check.Request, session string) (Explanation, error) {
+// end, and tells all about it, as for a viewer without a session. Nothing goes on
+// in the background. id is the X-Session-Id; empty stands for a new one. An error is one of New's.
+func Explain(ctx context.Context, cfg *config.Config, r *check.Request, id string) (Explanation, error) {
 	c, err := compile(cfg, nil, func(check.Event) {})
 	if err != nil {
 		return Explanation{}, err
@@ -32,20 +33,20 @@ func Explain(ctx context.Context, cfg *config.Config, r *check.Request, session 
 	if !ok {
 		return Explanation{Decision: check.Deny(check.NoRoute)}, nil
 	}
-	if session == "" {
-		session = newSessionID()
+	if id == "" {
+		id = session.NewID().String()
 	}
 	e := Explanation{Traces: make([]backend.Trace, len(rt.backends))}
 	outcomes := make([]check.Outcome, len(rt.backends))
 	var all sync.WaitGroup
 	for i, b := range rt.backends {
 		all.Go(func() {
-			e.Traces[i] = b.Trace(ctx, r, session)
+			e.Traces[i] = b.Trace(ctx, r, id)
 			outcomes[i] = e.Traces[i].Outcome
 		})
 	}
 	all.Wait()
-	e.Decision = policy.Decide(rt.policy, backend.Combine(outcomes))
+	e.Decision = policy.Decide(rt.policy, backend.Combine(outcomes), false)
 	e.Decision.Route = rt.name
 	return e, nil
 }

@@ -1,12 +1,10 @@
-// Package gate is the one straight line of a check: route, backend, outcome,
-// policy, decision. It holds what the config became, and swaps it whole on a
-// reload.
+// Package gate is the one straight line of a check: route, session, backend,
+// outcome, policy, decision. It holds what the config became, and swaps it whole
+// on a reload.
 package gate
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"sync"
 	"sync/atomic"
 
@@ -15,35 +13,45 @@ import (
 	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/panics"
 	"github.com/altagate/altagate/pkg/policy"
+	"github.com/altagate/altagate/pkg/session"
 )
 
 // Gate decides about checks. It is safe for concurrent use, during a reload
 // too: a check runs to its end on the config that it began with.
 type Gate struct {
-	notify  func(check.Event)
-	current atomic.Pointer[compiled]
+	notify   func(check.Event)
+	current  atomic.Pointer[compiled]
+	sessions *session.Store
 	// reloading lets one reload at a time build on the one before.
 	reloading sync.Mutex
 }
 
 // New compiles cfg and starts to probe its backends. A backend that is away is
-// no error; a file that a backend names and that cannot be read is. notify gets
-// what happens beside the checks, from many goroutines at once.
-func New(cfg *config.Config, notify func(check.Event)) (*Gate, error) {
-	g := &Gate{notify: notify}
+// no error; a file that cfg names and that cannot be read is. Sessions are kept
+// over a restart in journal; nil means that they are not. notify gets what happens
+// beside the checks, from many goroutines at once.
+func New(cfg *config.Config, journal session.Journal, notify func(check.Event)) (*Gate, error) {
 	c, err := compile(cfg, nil, notify)
 	if err != nil {
 		return nil, err
 	}
+	g := &Gate{notify: notify}
 	g.current.Store(c)
+	g.sessions, err = session.New(session.Config{
+		Limit: cfg.SessionLimit, Keys: c.keys, Notify: notify, Ask: g.askAgain, Away: g.away, Journal: journal,
+	})
+	if err != nil {
+		closeExcept(c.backends, nil)
+		return nil, err
+	}
 	watchExcept(c.backends, nil)
 	return g, nil
 }
 
 // Reload puts cfg in force for every check that begins after it returns. A
 // backend whose settings did not change keeps its connections and what is known
-// of its state; one that is gone is closed when the calls to it have ended. On an
-// error the old config stays in force, whole.
+// of its state; one that is gone is closed when the calls to it have ended.
+// Sessions stay. On an error the old config stays in force, whole.
 func (g *Gate) Reload(cfg *config.Config) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
@@ -53,6 +61,7 @@ func (g *Gate) Reload(cfg *config.Config) error {
 		return err
 	}
 	g.current.Store(c)
+	g.sessions.SetKeys(c.keys)
 	for name, b := range old.backends {
 		if c.backends[name] != b {
 			b.retire()
@@ -63,50 +72,142 @@ func (g *Gate) Reload(cfg *config.Config) error {
 	return nil
 }
 
-// Close stops the probing. Checks under way still end with a decision. No
-// Reload may follow.
+// Sessions are what the gate keeps between checks.
+func (g *Gate) Sessions() *session.Store { return g.sessions }
+
+// Close stops the probing and brings what is not there yet into the journal. It
+// comes when every check has ended, and no Reload may follow.
 func (g *Gate) Close() {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
+	g.sessions.Close()
 	closeExcept(g.current.Load().backends, nil)
 }
 
 // Check decides about one request, before the deadline of ctx.
 func (g *Gate) Check(ctx context.Context, r *check.Request) check.Decision {
-	rt, ok := g.current.Load().routes.Find(r.Route, r.Host, r.Path)
+	l, ok := g.current.Load().routes.Find(r.Route, r.Host, r.Path)
 	if !ok {
 		return check.Deny(check.NoRoute)
 	}
-	rt.warnShortDeadline(ctx, r.Proxy, g.notify)
-	c, ok := rt.asking.join(questionOf(r), func(ctx context.Context) check.Decision {
-		return policy.Decide(rt.policy, rt.ask(ctx, r))
-	})
+	l.warnShortDeadline(ctx, r.Proxy, g.notify)
+	d, ok := g.decide(ctx, l, r)
 	if !ok {
 		return g.Check(ctx, r) // A reload has just put another config in force.
+	}
+	d.Route = l.name
+	if !d.Allow && d.Status == 0 {
+		d.Status = l.policy.DenyStatus
+	}
+	return d
+}
+
+// maxDue is how many sessions' own questions one check waits for: that of the
+// newest which it would join, and, if that is denied, of the next.
+const maxDue = 4
+
+// decide decides by a session, or else asks. It is false if l is not in force any
+// longer.
+func (g *Gate) decide(ctx context.Context, l *line, r *check.Request) (check.Decision, bool) {
+	if !session.Opens(r.Method) {
+		return g.ask(ctx, l, r, nil)
+	}
+	j := g.sessions.Join(l.rules, r)
+	for tried := 0; j.Due != nil && tried < maxDue; tried++ {
+		if !g.renew(ctx, j.Due) {
+			return policy.Late(), true
+		}
+		j = g.sessions.Join(l.rules, r)
+	}
+	if j.Decided {
+		return j.Decision, true
+	}
+	return g.ask(ctx, l, r, &j)
+}
+
+// ask puts a request to the route's backends, or shares the call of another check
+// that does. j is what Join gave, and nil where no session may come of it. It is
+// false if l is not in force any longer.
+func (g *Gate) ask(ctx context.Context, l *line, r *check.Request, j *session.Joined) (check.Decision, bool) {
+	q := questionOf(r)
+	if j != nil {
+		q.joins, q.standing = true, j.StandingID()
+	}
+	c, ok := l.asking.join(q, func(ctx context.Context) check.Decision {
+		id := session.NewID()
+		d := policy.Decide(l.policy, l.ask(ctx, l.backends, r, id.String()), j != nil && j.Standing)
+		if j == nil {
+			return d
+		}
+		return g.sessions.Settle(l.rules, r, *j, id, d)
+	})
+	if !ok {
+		return check.Decision{}, false
 	}
 	d, answered := c.wait(ctx)
 	if !answered {
 		d = policy.Late()
 	}
-	d.Route = rt.name
-	return d
+	return d, true
 }
 
-// ask puts the question to the route's backends. It runs on no caller's
-// goroutine, where a panic would end the process and with it every other check:
-// it is an unanswered question, and so a denial that the log shows.
-func (l *line) ask(ctx context.Context, r *check.Request) (o check.Outcome) {
+// renew puts a session's own question, or shares the call that does. It is false
+// if ctx was about to end first.
+func (g *Gate) renew(ctx context.Context, due *session.Question) bool {
+	for {
+		l, ok := g.current.Load().routes.Find(due.Route, "", "")
+		if !ok {
+			g.sessions.Renew(due, check.Outcome{}) // The route is gone: nobody can be asked.
+			return true
+		}
+		c, ok := l.asking.join(question{again: due.Session}, func(ctx context.Context) check.Decision {
+			g.sessions.Renew(due, l.ask(ctx, l.asked(due.Backend), due.Request, due.Session))
+			return check.Decision{}
+		})
+		if ok {
+			_, answered := c.wait(ctx)
+			return answered
+		}
+		// A reload has just put another config in force.
+	}
+}
+
+// askAgain puts a session's own question when no request waits for it.
+func (g *Gate) askAgain(due *session.Question) { g.renew(context.Background(), due) }
+
+// away tells whether all the backends of a route are.
+func (g *Gate) away(name string) bool {
+	l, ok := g.current.Load().routes.Find(name, "", "")
+	if !ok {
+		return true
+	}
+	for _, b := range l.backends {
+		if !b.Away() {
+			return false
+		}
+	}
+	return true
+}
+
+// ask puts a question to backends of the route. It runs on no caller's goroutine,
+// where a panic would end the process and with it every other check: it is an
+// unanswered question, and so a denial that the log shows.
+func (l *line) ask(ctx context.Context, backends []*backend.Backend, r *check.Request, id string) (o check.Outcome) {
 	defer func() {
 		if value := recover(); value != nil {
 			o = check.Outcome{Err: panics.Error(value)}
 		}
 	}()
-	return backend.Ask(ctx, l.backends, r, newSessionID())
+	return backend.Ask(ctx, backends, r, id)
 }
 
-// newSessionID makes the 128 random bits of an X-Session-Id.
-func newSessionID() string {
-	var id [16]byte
-	rand.Read(id[:]) //nolint:errcheck // crypto/rand.Read never returns an error.
-	return hex.EncodeToString(id[:])
+// asked are the backends that a session's question goes to: the one that allowed
+// it, or all if the route no longer has it.
+func (l *line) asked(name string) []*backend.Backend {
+	for i, b := range l.backends {
+		if b.Name() == name {
+			return l.backends[i : i+1]
+		}
+	}
+	return l.backends
 }

@@ -180,7 +180,7 @@ func of[T check.Event](e *events) (some []T) {
 // open makes a gate that is closed with the test.
 func open(t testing.TB, yaml string, notify func(check.Event)) *gate.Gate {
 	t.Helper()
-	g, err := gate.New(parsed(t, yaml), notify)
+	g, err := gate.New(parsed(t, yaml), nil, notify)
 	if err != nil {
 		t.Fatal(err)
 	}

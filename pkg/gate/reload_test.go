@@ -103,7 +103,7 @@ func TestAReloadThatFailsLeavesTheOldConfigInForce(t *testing.T) {
 	if diff := cmp.Diff(told{true, check.Backend, "all", "portal", 0}, tell(g.Check(within(t, patience), viewer("/a")))); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if _, err := gate.New(parsed(t, bad), ignore); err == nil {
+	if _, err := gate.New(parsed(t, bad), nil, ignore); err == nil {
 		t.Error("New takes it")
 	}
 	if _, err := gate.Explain(t.Context(), parsed(t, bad), viewer("/a"), ""); err == nil {

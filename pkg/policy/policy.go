@@ -19,16 +19,19 @@ type Policy struct {
 const statusBusy = 503
 
 // Decide makes the decision for an outcome. A backend's own word always
-// stands. Without one, only a backend that altagate's own probe found away
-// lets the policy speak: a question that failed while the backend is there is
+// stands. Without one, a standing session, which the backend allowed and which is
+// in its grace, goes on. For everybody else only a backend that altagate's own probe
+// found away lets the policy speak: a question that failed while the backend is there is
 // a denial whatever the policy, or any viewer could open the gate by breaking
 // the question.
-func Decide(p Policy, o check.Outcome) check.Decision {
+func Decide(p Policy, o check.Outcome, standing bool) check.Decision {
 	switch {
 	case o.Verdict == check.Allowed:
 		return check.Decision{Allow: true, Reason: check.Backend, Outcome: o}
 	case o.Verdict == check.Denied:
 		return check.Decision{Reason: check.Backend, Status: p.DenyStatus, Outcome: o}
+	case standing:
+		return check.Decision{Allow: true, Reason: check.Grace, Outcome: o}
 	case o.Overload:
 		return check.Decision{Reason: check.Overload, Status: statusBusy, Outcome: o}
 	case o.Absent:

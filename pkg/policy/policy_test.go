@@ -47,9 +47,15 @@ func TestEveryOutcomeUnderEachPolicy(t *testing.T) {
 				{DenyStatus: 402}:                         r.onDeny,
 				{DenyStatus: 402, AllowUnavailable: true}: r.onAllow,
 			} {
-				want.Outcome = o
-				if got := policy.Decide(p, o); got != want {
-					t.Errorf("policy %+v:\n got %+v\nwant %+v", p, got, want)
+				for _, standing := range []bool{false, true} {
+					want := want
+					if standing && r.verdict == check.Unavailable {
+						want = check.Decision{Allow: true, Reason: check.Grace}
+					}
+					want.Outcome = o
+					if got := policy.Decide(p, o, standing); got != want {
+						t.Errorf("policy %+v, standing %v:\n got %+v\nwant %+v", p, standing, got, want)
+					}
 				}
 			}
 		})
@@ -57,10 +63,10 @@ func TestEveryOutcomeUnderEachPolicy(t *testing.T) {
 }
 
 func TestTheZeroValuesDeny(t *testing.T) {
-	if d := policy.Decide(policy.Policy{}, check.Outcome{}); d.Allow {
+	if d := policy.Decide(policy.Policy{}, check.Outcome{}, false); d.Allow {
 		t.Errorf("an empty outcome was allowed: %+v", d)
 	}
-	if d := policy.Decide(policy.Policy{AllowUnavailable: true}, check.Outcome{}); d.Allow {
+	if d := policy.Decide(policy.Policy{AllowUnavailable: true}, check.Outcome{}, false); d.Allow {
 		t.Errorf("an empty outcome was allowed by on_unavailable: allow, without a probe: %+v", d)
 	}
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -65,8 +66,8 @@ func backendDoes(t *testing.T, e edge, policy string, question, probe act, want 
 	decision, reason, _ := strings.Cut(want, " ")
 	wantStatus := map[string]int{"allow": 200, "deny": 403}[decision]
 	// The second asks when altagate has made up its mind.
-	for range 2 {
-		got := v.get(t, "/live/index.m3u8?token=123")
+	for i := range 2 {
+		got := v.get(t, fmt.Sprintf("/live/index.m3u8?token=12%d", i))
 		if reached := len(o.take()) == 1; got.status != wantStatus || reached != (decision == "allow") {
 			t.Errorf("status %d, want %d; the origin was reached: %t", got.status, wantStatus, reached)
 		}
