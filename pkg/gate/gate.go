@@ -109,7 +109,7 @@ const maxDue = 4
 // decide decides by a session, or else asks. It is false if l is not in force any
 // longer.
 func (g *Gate) decide(ctx context.Context, l *line, r *check.Request) (check.Decision, bool) {
-	if !session.Opens(r.Method) {
+	if !session.Opens(r.Method) || l.rules.Join == (session.Join{}) {
 		return g.ask(ctx, l, r, nil)
 	}
 	j := g.sessions.Join(l.rules, r)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/gate"
+	"github.com/altagate/altagate/pkg/session"
 )
 
 // watching has a viewer ask for paths of a channel without a query.
@@ -241,5 +242,18 @@ func TestASessionIsAskedAboutAtTheBackendThatAllowedIt(t *testing.T) {
 	})
 	if n := len(denies.asked()); n != before {
 		t.Errorf("the backend that had not allowed it was asked %d times more", n-before)
+	}
+}
+
+func TestWhereNothingJoinsEachRequestIsAskedAbout(t *testing.T) {
+	p := newPortal(t, tokens(nil))
+	g := open(t, fmt.Sprintf("backends: {portal: {url: %s}}\nroutes: [{name: all, backends: [portal], session: {join: []}}]", p.URL), ignore)
+	for i := range 3 {
+		if d := g.Check(within(t, patience), viewer("/ch1/index.m3u8")); !d.Allow || d.Reason != check.Backend || len(p.asked()) != i+1 {
+			t.Errorf("got %+v after %d questions", d, len(p.asked()))
+		}
+	}
+	if page, _ := g.Sessions().List(session.Filter{}, "", 10); len(page) > 0 {
+		t.Errorf("sessions that nothing can join: %+v", page)
 	}
 }

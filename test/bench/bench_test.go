@@ -40,23 +40,54 @@ func TestBench(t *testing.T) {
 	for _, e := range edges() {
 		t.Run(e.name, func(t *testing.T) {
 			origin := startOrigin(t)
-			rival, tested := e.withNoWork(t, bin, origin), e.withAltagate(t, bin, origin)
-			var rounds []round
-			rival.run(t, wrk, "warm-up", 1)
-			tested.run(t, wrk, "warm-up", 1)
-			for i := range p.rounds {
-				name := fmt.Sprintf("round%d", i+1)
-				rounds = append(rounds, round{
-					altagate: tested.run(t, wrk, name, p.seconds),
-					noWork:   rival.run(t, wrk, name, p.seconds),
-				})
+			rival := e.withNoWork(t, bin, origin)
+			for _, c := range cases() {
+				compare(t, wrk, p, e, c, rival, e.withAltagate(t, bin, origin, c))
 			}
-			rival.allChecked(t)
-			tested.allChecked(t)
-			if !t.Failed() {
-				report(t.Output(), e.name, p, rounds)
-			}
+			rival.allChecked(t, rival.requests)
 		})
+	}
+}
+
+// kind is what altagate does with each check.
+type kind struct {
+	name string
+	// join is the route's.
+	join string
+	// viewers is how many there are; 0 is one for each request.
+	viewers int
+}
+
+func cases() []kind {
+	return []kind{
+		{"joins a session", "[token, client]", 100},
+		{"asks the backend", "[]", 0},
+	}
+}
+
+// compare takes turns between the two sides, and reports.
+func compare(t *testing.T, wrk string, p plan, e edge, k kind, rival, tested *side) {
+	t.Helper()
+	var rounds []round
+	rival.run(t, wrk, k, "warm-up", 1)
+	tested.run(t, wrk, k, "warm-up", 1)
+	for i := range p.rounds {
+		name := fmt.Sprintf("round%d", i+1)
+		if k.viewers > 0 {
+			name = "viewers" // The same in each round, so that their sessions are there.
+		}
+		rounds = append(rounds, round{
+			altagate: tested.run(t, wrk, k, name, p.seconds),
+			noWork:   rival.run(t, wrk, k, name, p.seconds),
+		})
+	}
+	if k.viewers == 0 {
+		tested.allChecked(t, tested.requests)
+	} else if asked := tested.answered(t); asked > tested.requests/2 {
+		t.Errorf("%d of %d requests were asked about: they did not join sessions", asked, tested.requests)
+	}
+	if !t.Failed() {
+		report(t.Output(), e.name, k, p, rounds)
 	}
 }
 
@@ -98,11 +129,17 @@ type round struct{ altagate, noWork sample }
 
 // run puts load on the proxy for some seconds. A request that is not answered
 // well fails the test.
-func (s *side) run(t *testing.T, wrk, name string, seconds int) sample {
+func (s *side) run(t *testing.T, wrk string, k kind, name string, seconds int) sample {
 	t.Helper()
 	asked, backend := cpuTime(t, s.asked), cpuTime(t, s.backend)
-	code, printed := rig.Run(t, wrk, "-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds)+"s",
-		"-s", "testdata/viewer.lua", "http://"+s.address, "--", name)
+	args := []string{
+		"-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s",
+		"-s", "testdata/viewer.lua", "http://" + s.address, "--", name,
+	}
+	if k.viewers > 0 {
+		args = append(args, strconv.Itoa(k.viewers))
+	}
+	code, printed := rig.Run(t, wrk, args...)
 	asked, backend = cpuTime(t, s.asked)-asked, cpuTime(t, s.backend)-backend
 	line := regexp.MustCompile(`(?m)^result .*$`).FindString(printed)
 	var requests, took, p99, refused, broken int
@@ -124,7 +161,15 @@ func (s *side) run(t *testing.T, wrk, name string, seconds int) sample {
 
 // allChecked ends the side, and fails the test if fewer checks reached the last
 // server than viewers' requests were answered: then something else answered.
-func (s *side) allChecked(t *testing.T) {
+func (s *side) allChecked(t *testing.T, requests int) {
+	t.Helper()
+	if answered := s.answered(t); answered < requests {
+		t.Errorf("%d requests had an answer, but only %d a check of their own", requests, answered)
+	}
+}
+
+// answered ends the side's last server, and gives how many checks reached it.
+func (s *side) answered(t *testing.T) int {
 	t.Helper()
 	last := s.asked
 	if s.backend != nil {
@@ -135,9 +180,11 @@ func (s *side) allChecked(t *testing.T) {
 	if found == nil {
 		t.Fatalf("nowork did not say how many it answered:\n%s", last.Log(t))
 	}
-	if answered, err := strconv.Atoi(found[1]); err != nil || answered < s.requests {
-		t.Errorf("%d requests had an answer, but only %d a check of their own (%v)", s.requests, answered, err)
+	answered, err := strconv.Atoi(found[1])
+	if err != nil {
+		t.Fatal(err)
 	}
+	return answered
 }
 
 // allows waits until the proxy lets a viewer in.

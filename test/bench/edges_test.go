@@ -60,12 +60,14 @@ func (e edge) withNoWork(t *testing.T, bin, origin string) *side {
 
 // withAltagate is the proxy asking altagate, which asks a backend that does no
 // work.
-func (e edge) withAltagate(t *testing.T, bin, origin string) *side {
+func (e edge) withAltagate(t *testing.T, bin, origin string, k kind) *side {
 	t.Helper()
 	backend, address, admin := rig.FreeAddress(t), rig.FreeAddress(t), rig.FreeAddress(t)
 	s := &side{backend: noWork(t, bin, "--http", backend)}
 	off := map[string]string{"--http": "--grpc", "--grpc": "--http"}[e.flag]
-	s.asked = rig.Start(t, "altagate", filepath.Join(bin, "altagate"), "serve", "--backend", "http://"+backend+"/auth",
+	config := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), "backends: {portal: {url: http://"+backend+"/auth}}\n"+
+		"routes: [{name: all, backends: [portal], session: {join: "+k.join+"}}]\n")
+	s.asked = rig.Start(t, "altagate", filepath.Join(bin, "altagate"), "serve", "--config", config,
 		"--admin", admin, e.flag, address, off, "")
 	s.asked.Listening(t, "tcp", admin)
 	rig.Until(t, "altagate to be ready", func() bool {

@@ -50,9 +50,9 @@ func cpuTime(t *testing.T, p *rig.Process) time.Duration {
 }
 
 // report prints the table of an edge.
-func report(w io.Writer, edge string, p plan, rounds []round) {
-	fmt.Fprintf(w, "a check through %s: median (min..max) of %d rounds of %d s, %d connections, %d CPUs\n",
-		edge, p.rounds, p.seconds, connections, runtime.NumCPU())
+func report(w io.Writer, edge string, k kind, p plan, rounds []round) {
+	fmt.Fprintf(w, "a check through %s that %s: median (min..max) of %d rounds of %d s, %d connections, %d CPUs\n",
+		edge, k.name, p.rounds, p.seconds, connections, runtime.NumCPU())
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "\taltagate\tno work\taltagate / no work")
 	for _, row := range []struct {
@@ -73,7 +73,6 @@ func report(w io.Writer, edge string, p plan, rounds []round) {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", row.name, spread(altagate, row.digits), spread(noWork, row.digits), spread(ratio, 2))
 	}
 	table.Flush()
-	fmt.Fprintln(w, "altagate asks its backend about every check; the backend does no work, and the other side has none")
 }
 
 // spread writes the median of some values, and between what they lie.
