@@ -134,6 +134,13 @@ func (g *Gate) ask(ctx context.Context, l *line, r *check.Request, j *session.Jo
 		q.joins, q.standing = true, j.StandingID()
 	}
 	c, ok := l.asking.join(q, func(ctx context.Context) check.Decision {
+		if j != nil {
+			// The call that this one just missed may have opened the session: a token
+			// that is good for one question must not be asked about twice.
+			if now := g.sessions.Join(l.rules, r); now.Decided {
+				return now.Decision
+			}
+		}
 		id := session.NewID()
 		d := policy.Decide(l.policy, l.ask(ctx, l.backends, r, id.String()), j != nil && j.Standing)
 		if j == nil {

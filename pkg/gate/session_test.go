@@ -117,6 +117,7 @@ func TestALateOutcomeServesTheNextTry(t *testing.T) {
 		t.Fatalf("got %+v", d)
 	}
 	close(release)
+	// Whether or not the first call has ended by now.
 	if d := g.Check(within(t, patience), viewer("/ch1/index.m3u8")); !d.Allow || len(p.asked()) != 1 {
 		t.Errorf("the next try: %+v after %d questions", d, len(p.asked()))
 	}
