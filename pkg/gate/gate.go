@@ -22,6 +22,9 @@ type Gate struct {
 	notify   func(check.Event)
 	current  atomic.Pointer[compiled]
 	sessions *session.Store
+	// opened is closed when sessions is there: a session that was kept over a
+	// restart can be due at once.
+	opened chan struct{}
 	// reloading lets one reload at a time build on the one before.
 	reloading sync.Mutex
 }
@@ -35,7 +38,7 @@ func New(cfg *config.Config, journal session.Journal, notify func(check.Event)) 
 	if err != nil {
 		return nil, err
 	}
-	g := &Gate{notify: notify}
+	g := &Gate{notify: notify, opened: make(chan struct{})}
 	g.current.Store(c)
 	g.sessions, err = session.New(session.Config{
 		Limit: cfg.SessionLimit, Keys: c.keys, Notify: notify, Ask: g.askAgain, Away: g.away, Journal: journal,
@@ -44,6 +47,7 @@ func New(cfg *config.Config, journal session.Journal, notify func(check.Event)) 
 		closeExcept(c.backends, nil)
 		return nil, err
 	}
+	close(g.opened)
 	watchExcept(c.backends, nil)
 	return g, nil
 }
@@ -180,7 +184,10 @@ func (g *Gate) renew(ctx context.Context, due *session.Question) bool {
 }
 
 // askAgain puts a session's own question when no request waits for it.
-func (g *Gate) askAgain(due *session.Question) { g.renew(context.Background(), due) }
+func (g *Gate) askAgain(due *session.Question) {
+	<-g.opened
+	g.renew(context.Background(), due)
+}
 
 // away tells whether all the backends of a route are.
 func (g *Gate) away(name string) bool {

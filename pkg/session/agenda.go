@@ -29,7 +29,7 @@ func (a *agenda) first() *session {
 }
 
 // queue is a heap of sessions.
-type queue []*session
+type queue []*session //nolint:recvcheck // As heap.Interface wants it.
 
 func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].places.at.Before(q[j].places.at) }
@@ -40,7 +40,7 @@ func (q queue) Swap(i, j int) {
 
 // Push is heap.Interface's.
 func (q *queue) Push(x any) {
-	n := x.(*session) //nolint:forcetypeassert // The agenda pushes nothing else.
+	n := x.(*session) //nolint:errcheck,forcetypeassert // The agenda pushes nothing else.
 	n.places.agenda = len(*q)
 	*q = append(*q, n)
 }
@@ -177,7 +177,7 @@ func (s *Store) look(n *session, now time.Time) *Question {
 	return q
 }
 
-// later keeps a session that was just looked at from being looked at at once.
+// later keeps a session that was just looked at from being looked at again at once.
 func later(at, now time.Time) time.Time {
 	if soonest := now.Add(50 * time.Millisecond); at.Before(soonest) {
 		return soonest

@@ -109,10 +109,11 @@ func TestASessionThatIsOverGivesItsRoomWhenItsViewerIsAllowedAnew(t *testing.T) 
 	rules.Max = time.Hour
 	inWorldOf(t, rules, bound(1), func(w *world) {
 		w.want(entry, "allow backend")
-		for range 60 {
-			w.pass(time.Minute)
-			w.get(segment)
+		for range 119 {
+			w.pass(30 * time.Second)
+			w.want(segment, "allow session")
 		}
+		w.pass(30 * time.Second)
 		w.want(entry, "allow backend")
 		w.wantEnds("max", "max")
 		w.wantLive(1, "max")

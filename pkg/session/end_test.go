@@ -124,8 +124,8 @@ func TestOneQuestionOfASessionAtATime(t *testing.T) {
 			w.pass(time.Second)
 			w.want(segment, "allow session")
 		}
-		if asked := w.wantAsked(2, "while it is under way"); !asked[1].again {
-			t.Errorf("got %v", asked)
+		if asked := w.wantAsked(2, "while it is under way"); !asked[1].again || w.again != 1 {
+			t.Errorf("got %v, and it was put %d times", asked, w.again)
 		}
 	})
 }
@@ -268,7 +268,7 @@ func TestIdleAndMaxHaveTheirGraceWhileTheBackendCannotBeAsked(t *testing.T) {
 					w.want(segment, "allow grace")
 					w.pass(time.Minute - time.Nanosecond)
 				}
-				w.pass(10*time.Nanosecond - time.Nanosecond)
+				w.pass(9 * time.Nanosecond)
 				w.want(segment, "allow grace")
 				w.pass(time.Nanosecond)
 				w.want(segment, "deny default")
@@ -279,6 +279,19 @@ func TestIdleAndMaxHaveTheirGraceWhileTheBackendCannotBeAsked(t *testing.T) {
 			})
 		})
 	}
+}
+
+// It had to be asked about long before it was idle: its grace began then.
+func TestASessionThatIsOverHasNoMoreGraceThanItsQuestion(t *testing.T) {
+	inWorld(t, viewers(), func(w *world) {
+		w.script(allowFor(time.Second))
+		w.want(entry, "allow backend")
+		w.pass(DefaultIdle)
+		w.goAway(true)
+		w.want(segment, "allow grace")
+		w.pass(time.Second)
+		w.want(segment, "deny default")
+	})
 }
 
 func TestASessionThatIsOverCountsOnlyWhileThereIsNoAnswer(t *testing.T) {

@@ -67,7 +67,8 @@ const maxCandidates = 64
 // Join finds the session that a request belongs to, or the denial that it was
 // told a moment ago.
 func (s *Store) Join(rules *Rules, r *check.Request) Joined {
-	var buf [stream.MaxJoins]stream.Name
+	buf := s.buffers.Get().(*[stream.MaxJoins]stream.Name) //nolint:errcheck,forcetypeassert // The pool holds nothing else.
+	defer s.buffers.Put(buf)
 	names := rules.Layout.Joins(buf[:0], r.Path)
 	now := time.Now()
 	s.mu.Lock()
@@ -243,7 +244,7 @@ func (f *finder) use(n *session) (Joined, bool) {
 	due := n.due()
 	switch {
 	case !f.now.Before(end):
-		if f.lapsed == nil && !n.provisional {
+		if f.lapsed == nil && n.stands(f.now) {
 			f.lapsed = n
 		}
 		return Joined{}, false

@@ -50,7 +50,12 @@ func (s *Store) List(f Filter, after string, limit int) (page []Info, more bool)
 	s.mu.Lock()
 	defer s.unlock()
 	var found []*session
+	seen := 0
 	for _, n := range s.byID {
+		if seen++; seen%breath == 0 {
+			s.unlock() // Checks go on meanwhile.
+			s.mu.Lock()
+		}
 		if n.text <= after || !f.takes(n) {
 			continue
 		}
@@ -58,6 +63,7 @@ func (s *Store) List(f Filter, after string, limit int) (page []Info, more bool)
 			found, more = firstOf(found, limit), true
 		}
 	}
+	found = slices.DeleteFunc(found, func(n *session) bool { return !n.alive() })
 	if found = firstOf(found, len(found)); len(found) > limit {
 		found, more = found[:limit], true
 	}
@@ -68,6 +74,9 @@ func (s *Store) List(f Filter, after string, limit int) (page []Info, more bool)
 	}
 	return page, more
 }
+
+// breath is how many sessions List looks at before it gives the lock to checks.
+const breath = 1024
 
 // pageSlack is how many sessions more than two pages List holds before it drops
 // those of later pages, so that a short page is not sorted at each session.

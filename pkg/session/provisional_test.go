@@ -113,7 +113,7 @@ func TestWhereTokensDieAProvisionalSessionIsNotAskedAboutAndEndsAfterGrace(t *te
 			w.want(segment, "allow grace")
 			w.pass(time.Second)
 		}
-		w.pass(3 * time.Second)
+		w.pass(6 * time.Second)
 		w.wantEnds("grace after the return", "expired")
 		w.wantAsked(0, "tokens die")
 	})

@@ -138,24 +138,24 @@ type visit struct {
 }
 
 // validity is N, the X-AuthDuration of the last answer; 0 where there was none.
-func (s *session) validity() time.Duration { return s.outcome.AuthDuration }
+func (n *session) validity() time.Duration { return n.outcome.AuthDuration }
 
 // asksAgain tells whether the session's question is ever repeated.
-func (s *session) asksAgain() bool {
-	if s.provisional {
-		return !s.rules.Once
+func (n *session) asksAgain() bool {
+	if n.provisional {
+		return !n.rules.Once
 	}
-	return s.validity() > 0 && !s.outcome.Once
+	return n.validity() > 0 && !n.outcome.Once
 }
 
 // end is when the session ends by itself, and why.
-func (s *session) end() (at time.Time, why EndReason) {
-	at, why = s.last.Add(max(s.rules.idle(), s.validity())), Idle
-	if limit := s.started.Add(s.rules.max()); limit.Before(at) {
+func (n *session) end() (at time.Time, why EndReason) {
+	at, why = n.last.Add(max(n.rules.idle(), n.validity())), Idle
+	if limit := n.started.Add(n.rules.max()); limit.Before(at) {
 		at, why = limit, Max
 	}
-	if s.outcome.Once && s.validity() > 0 && !s.provisional {
-		if over := s.answered.Add(s.validity()); over.Before(at) {
+	if n.outcome.Once && n.validity() > 0 && !n.provisional {
+		if over := n.answered.Add(n.validity()); over.Before(at) {
 			at, why = over, Expired
 		}
 	}
@@ -164,24 +164,32 @@ func (s *session) end() (at time.Time, why EndReason) {
 
 // grace is how long the session lives on after its end by itself. One that no
 // backend has allowed does not: while a newcomer would be let in, so is its viewer.
-func (s *session) grace() time.Duration {
-	if s.provisional {
+func (n *session) grace() time.Duration {
+	if n.provisional {
 		return 0
 	}
-	return s.rules.Grace
+	return n.rules.Grace
 }
 
 // due is when the session's question must have been answered again; the zero
 // time if never.
-func (s *session) due() time.Time {
+func (n *session) due() time.Time {
 	switch {
-	case s.provisional:
-		return s.returned
-	case s.validity() > 0 && !s.outcome.Once:
-		return s.answered.Add(s.validity())
+	case n.provisional:
+		return n.returned
+	case n.validity() > 0 && !n.outcome.Once:
+		return n.answered.Add(n.validity())
 	default:
 		return time.Time{}
 	}
+}
+
+// stands tells whether a session that has ended by itself, and whose grace is not
+// over, counts while the backend cannot be asked: one that a backend has allowed,
+// and that has the grace of its question left, too.
+func (n *session) stands(now time.Time) bool {
+	due := n.due()
+	return !n.provisional && (due.IsZero() || now.Before(due.Add(n.rules.Grace)))
 }
 
 func (r *Rules) idle() time.Duration { return orDefault(r.Idle, DefaultIdle) }

@@ -41,7 +41,7 @@ func (s *Store) Settle(rules *Rules, r *check.Request, j Joined, id ID, d check.
 
 // stand is the decision that a session in its grace makes, if it still is.
 func (s *Store) stand(n *session, d check.Decision, now time.Time) check.Decision {
-	if !n.alive() {
+	if !n.alive() || !n.stands(now) {
 		return check.Decision{Reason: check.Unanswered, Outcome: d.Outcome}
 	}
 	if why, over := n.over(now); over {
@@ -55,6 +55,7 @@ func (s *Store) stand(n *session, d check.Decision, now time.Time) check.Decisio
 // admit opens the session that a backend's allow is for.
 func (s *Store) admit(rules *Rules, r *check.Request, name stream.Name, id ID, d check.Decision, now time.Time) check.Decision {
 	if s.holds.user(d.Outcome.User, now) {
+		s.denials.add(denialOf(rules, r), now) // or each try would be one more question
 		return check.Deny(check.Revoked)
 	}
 	n := s.prepare(rules, r, name, id, d, now)
@@ -185,7 +186,7 @@ func (s *Store) watches(rules *Rules, r *check.Request, now time.Time) bool {
 		if e == nil {
 			return false
 		}
-		n := e.Value.(*session) //nolint:forcetypeassert // The list holds nothing else.
+		n := e.Value.(*session) //nolint:errcheck,forcetypeassert // The list holds nothing else.
 		if end, _ := n.end(); n.place.viewer == v && n.place.route == rules.Route && n.place.host == r.Host && now.Before(end) {
 			return true
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/stream"
 )
 
 const (
@@ -52,6 +53,8 @@ type Store struct {
 	agenda            agenda
 	denials           denials
 	holds             holds
+	// buffers are room for the streams that a path may belong to.
+	buffers sync.Pool
 	// events are told once the lock is released.
 	events []check.Event
 	dirty  map[ID]bool
@@ -104,6 +107,7 @@ func New(c Config) (*Store, error) {
 		denials: newDenials(c.Limit), holds: newHolds(), dirty: map[ID]bool{}, hinted: map[string]bool{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), background: make(chan struct{}, maxBackground),
 	}
+	s.buffers.New = func() any { return new([stream.MaxJoins]stream.Name) }
 	if c.Journal != nil {
 		if err := s.restore(c.Journal); err != nil {
 			return nil, err
@@ -242,7 +246,7 @@ func (s *Store) keep(n *session, now time.Time) {
 	n.last = now
 	s.order(n).MoveToFront(n.places.used)
 	s.shares[n.place.viewer.addr].MoveToFront(n.places.shared)
-	if now.Sub(n.saved) > n.savedEvery() {
+	if now.Sub(n.saved) >= n.savedEvery() {
 		s.mark(n)
 	}
 	if s.wantsAnswer(n, now) && n.places.at.After(later(now, now)) {
@@ -271,7 +275,7 @@ func (s *Store) room(addr netip.Prefix, provisional bool, now time.Time) bool {
 // evict ends the longest idle session of a list, if one may go.
 func (s *Store) evict(of *list.List, provisional bool, now time.Time) bool {
 	for e := of.Back(); e != nil; e = e.Prev() {
-		n := e.Value.(*session) //nolint:forcetypeassert // The list holds nothing else.
+		n := e.Value.(*session) //nolint:errcheck,forcetypeassert // The list holds nothing else.
 		switch {
 		case now.Sub(n.last) < restless:
 			return false

@@ -32,9 +32,13 @@ type world struct {
 	answer func(r *check.Request) check.Outcome
 	// away is what the backend's probe says; failing fails questions all the same.
 	away, failing bool
+	// failedAt is when the backend last began or ceased to fail, in timelines.
+	failedAt time.Time
 	// slow is how long each answer takes.
-	slow   time.Duration
-	asked  []question
+	slow  time.Duration
+	asked []question
+	// again counts the questions that the Store had put in the background.
+	again  int
 	events []check.Event
 	calls  map[string]chan struct{}
 }
@@ -44,6 +48,8 @@ type question struct {
 	path, query, id string
 	at              time.Time
 	again           bool
+	// answer is the backend's, once there is one.
+	answer check.Outcome
 }
 
 func (q question) String() string { return q.path + "?" + q.query }
@@ -91,7 +97,17 @@ func (w *world) use(rules Rules) {
 func (w *world) start() {
 	w.t.Helper()
 	c := w.config
-	c.Notify, c.Ask, c.Away = w.notify, w.askAgain, func(string) bool {
+	var store *Store
+	made := make(chan struct{})
+	c.Notify = w.notify
+	c.Ask = func(q *Question) {
+		<-made
+		w.mu.Lock()
+		w.again++
+		w.mu.Unlock()
+		w.askAgain(store, q)
+	}
+	c.Away = func(string) bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.away
@@ -100,6 +116,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	close(made)
 	w.store = store
 	synctest.Wait()
 }
@@ -156,28 +173,28 @@ func (w *world) ask(r *check.Request, id string, again bool) check.Outcome {
 		w.mu.Unlock()
 		return check.Outcome{Absent: true, Session: id}
 	}
-	w.asked = append(w.asked, question{r.Path, r.Query, id, time.Now(), again})
-	answer, failing, slow := w.answer, w.failing, w.slow
-	w.mu.Unlock()
-	if slow > 0 {
-		<-time.After(slow)
-	}
+	o := check.Outcome{Verdict: check.Allowed}
 	switch {
-	case failing:
-		return check.Outcome{Session: id}
-	case answer == nil:
-		return check.Outcome{Verdict: check.Allowed, Backend: "portal", Session: id}
+	case w.failing:
+		o = check.Outcome{}
+	case w.answer != nil:
+		o = w.answer(r)
 	}
-	o := answer(r)
 	o.Session = id
 	if o.Backend == "" {
 		o.Backend = "portal"
+	}
+	w.asked = append(w.asked, question{r.Path, r.Query, id, time.Now(), again, o})
+	slow := w.slow
+	w.mu.Unlock()
+	if slow > 0 {
+		<-time.After(slow)
 	}
 	return o
 }
 
 // askAgain puts a session's own question once for all that want it.
-func (w *world) askAgain(q *Question) {
+func (w *world) askAgain(s *Store, q *Question) {
 	w.mu.Lock()
 	if running, ok := w.calls[q.Session]; ok {
 		w.mu.Unlock()
@@ -187,7 +204,7 @@ func (w *world) askAgain(q *Question) {
 	done := make(chan struct{})
 	w.calls[q.Session] = done
 	w.mu.Unlock()
-	w.store.Renew(q, w.ask(q.Request, q.Session, true))
+	s.Renew(q, w.ask(q.Request, q.Session, true))
 	w.mu.Lock()
 	delete(w.calls, q.Session)
 	w.mu.Unlock()
@@ -202,7 +219,7 @@ func (w *world) check(r check.Request) check.Decision {
 	}
 	j := w.store.Join(w.rules, &r)
 	for tried := 0; j.Due != nil && tried < 4; tried++ {
-		w.askAgain(j.Due)
+		w.askAgain(w.store, j.Due)
 		j = w.store.Join(w.rules, &r)
 	}
 	if j.Decided {
@@ -213,7 +230,7 @@ func (w *world) check(r check.Request) check.Decision {
 	return w.store.Settle(w.rules, &r, j, id, d)
 }
 
-// viewerAt is a request of the viewer that most tests are about.
+// request is a request of the viewer that most tests are about.
 func request(target string) check.Request {
 	path, query, _ := strings.Cut(target, "?")
 	return check.Request{
@@ -229,10 +246,7 @@ func from(addr, target string) check.Request {
 	return r
 }
 
-// get checks a request of the usual viewer, and says how it was decided: "allow
-// session", "deny backend".
-func (w *world) get(target string) string { return said(w.check(request(target))) }
-
+// said is how a check was decided: "allow session", "deny backend".
 func said(d check.Decision) string { return d.Word() + " " + string(d.Reason) }
 
 // want checks a request of the usual viewer.
@@ -331,16 +345,6 @@ func allowFor(d time.Duration) func(*check.Request) check.Outcome {
 }
 
 func deny(*check.Request) check.Outcome { return check.Outcome{Verdict: check.Denied, Status: 403} }
-
-// paid allows what has the token given, and denies all else.
-func paid(tokens ...string) func(*check.Request) check.Outcome {
-	return func(r *check.Request) check.Outcome {
-		if slices.Contains(tokens, r.Query) {
-			return check.Outcome{Verdict: check.Allowed}
-		}
-		return check.Outcome{Verdict: check.Denied, Status: 403}
-	}
-}
 
 // ministra is a portal whose tokens die: each is good for one question.
 func ministra() func(*check.Request) check.Outcome {

@@ -16,7 +16,7 @@ func may() map[string][]string {
 		"cmd/altagate": {"pkg/cli"},
 		"pkg/cli": {
 			"pkg/admin", "pkg/backend", "pkg/check", "pkg/config", "pkg/demo", "pkg/frontend", "pkg/frontend/extauthz", "pkg/gate",
-			"pkg/preset", "pkg/server", "pkg/session", "pkg/state", "pkg/telemetry", "pkg/viewer",
+			"pkg/preset", "pkg/server", "pkg/session", "pkg/state", "pkg/target", "pkg/telemetry", "pkg/viewer",
 		},
 		"pkg/gate": {
 			"pkg/backend", "pkg/check", "pkg/config", "pkg/panics", "pkg/policy", "pkg/preset", "pkg/route", "pkg/session", "pkg/stream",
