@@ -83,7 +83,8 @@ func (t *Telemetry) logStarted(e check.SessionStarted) {
 	}
 }
 
-// logEnded writes the line that bills and complaints are settled by.
+// logEnded writes the line that bills and complaints are settled by. It comes when
+// the session's grace is over too, so the time of the last request is in it.
 func (t *Telemetry) logEnded(e check.SessionEnded) {
 	if !t.enabled(zerolog.InfoLevel) {
 		return
@@ -91,6 +92,7 @@ func (t *Telemetry) logEnded(e check.SessionEnded) {
 	duration := max(e.Last.Sub(e.Started), 0).Round(time.Millisecond)
 	described(t.lasting.Info(), &e.SessionInfo).
 		Str("started", e.Started.UTC().Format(timeLayout)).
+		Str("last_request", e.Last.UTC().Format(timeLayout)).
 		Float64("duration_s", duration.Seconds()).
 		Uint64("requests", e.Requests).
 		Str("reason", e.Reason).

@@ -54,10 +54,12 @@ func TestAStartAndAnEndAreOneLineEachWithWhatBillingNeeds(t *testing.T) {
 		"restored":    {check.SessionStarted{SessionInfo: watched(), Restored: true}, map[string]any{"message": "session restored", "restored": true}},
 		"provisional": {check.SessionStarted{SessionInfo: provisional}, map[string]any{"message": "session started", "provisional": true, "backend": nil, "user": nil, "session_name": nil}},
 		"ended": {ended, map[string]any{
-			"message": "session ended", "started": "2026-03-01T19:15:00.000Z", "duration_s": 5400.25, "requests": 1803.0, "reason": "idle",
+			"message": "session ended", "started": "2026-03-01T19:15:00.000Z",
+			"last_request": "2026-03-01T20:45:00.250Z", "duration_s": 5400.25, "requests": 1803.0, "reason": "idle",
 		}},
 		"the clock was set back": {backwards, map[string]any{
-			"message": "session ended", "started": "2026-03-01T19:15:00.000Z", "duration_s": 0.0, "requests": 1803.0, "reason": "idle",
+			"message": "session ended", "started": "2026-03-01T19:15:00.000Z",
+			"last_request": "2026-03-01T18:15:00.000Z", "duration_s": 0.0, "requests": 1803.0, "reason": "idle",
 		}},
 	} {
 		want := map[string]any{}

@@ -1,5 +1,6 @@
 // Package e2e runs the shipped configs on the real programs: altagate, nginx,
-// Envoy and PHP, each a process of its own on a free port. "make e2e" installs
+// Envoy and PHP, each a process of its own on a free port, with ffmpeg and hls.js
+// in Chromium as players. "make e2e" installs
 // what is missing. Without a program its tests are skipped, and fail where CI is
 // set to true.
 package e2e
