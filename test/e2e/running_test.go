@@ -287,8 +287,8 @@ func TestAViewerDoesNotChooseTheScheme(t *testing.T) {
 			backend := startPHP(t)
 			a := serve(t, e.unix, "--backend", backend.url)
 			edge := e.start(t, e, a, startOrigin(t).address)
+			//nolint:staticcheck // net/http's own transport takes no connection without TLS for https.
 			client := http.Client{Transport: &http2.Transport{
-				//nolint:staticcheck // net/http's own transport takes no connection without TLS for https.
 				DialTLSContext: func(ctx context.Context, _, _ string, _ *tls.Config) (net.Conn, error) {
 					return new(net.Dialer).DialContext(ctx, "tcp", edge.address)
 				},
