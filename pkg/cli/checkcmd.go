@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/frontend"
 	"github.com/altagate/altagate/pkg/gate"
 	"github.com/altagate/altagate/pkg/viewer"
@@ -54,7 +56,7 @@ Exit code 0 is allow, 1 deny, 2 unavailable, 3 a mistake in the command.`,
 			return c.run(cmd.Context(), args[0], cmd.OutOrStdout())
 		},
 	}
-	c.askFlags(cmd)
+	c.askFlags(cmd, "config `FILE`")
 	c.flags.StringVar(&c.route, "route", "", "`NAME` of the route, where the proxy names it; empty matches by host and path")
 	c.flags.StringVar(&c.ip, "ip", "127.0.0.1", "`ADDRESS` of the viewer")
 	c.flags.StringVar(&c.userAgent, "ua", "", "`USER-AGENT` of the viewer")
@@ -68,11 +70,15 @@ func (c *checkFlags) run(ctx context.Context, url string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r, reason, err := c.request(url)
+	if err := c.checkRoute(cfg); err != nil {
+		return err
+	}
+	r, reason, why, err := c.request(url)
 	if err != nil {
 		return err
 	}
 	e := gate.Explanation{Decision: check.Deny(reason)}
+	e.Decision.Outcome.Err = why
 	if reason == "" {
 		if e, err = gate.Explain(ctx, cfg, &r, c.session); err != nil {
 			return err
@@ -89,29 +95,42 @@ func (c *checkFlags) run(ctx context.Context, url string, out io.Writer) error {
 	}
 }
 
-// request reads URL as a frontend reads what a proxy says of such a request. An
-// error is about the flags, and does not show the URL: it may hold a token.
-func (c *checkFlags) request(url string) (check.Request, check.Reason, error) {
+// checkRoute refuses a route that is not in the config.
+func (c *checkFlags) checkRoute(cfg *config.Config) error {
+	names := make([]string, 0, len(cfg.Routes))
+	for _, r := range cfg.Routes {
+		names = append(names, r.Name)
+	}
+	if c.route == "" || slices.Contains(names, c.route) {
+		return nil
+	}
+	return fmt.Errorf("%s: there is no route %q; there is: %s", c.called("route"), c.route, strings.Join(names, ", "))
+}
+
+// request reads URL as a frontend reads what a proxy says of such a request; why
+// says more about the reason. An error is about the flags, and does not show the
+// URL: it may hold a token.
+func (c *checkFlags) request(url string) (r check.Request, reason check.Reason, why, err error) {
 	scheme, host, target, err := splitURL(url)
 	if err != nil {
-		return check.Request{}, "", err
+		return r, "", nil, err
 	}
 	switch {
 	case c.method == "":
-		return check.Request{}, "", fmt.Errorf("%s is empty: give the viewer's method, such as GET", called(c.flags, "method"))
+		return r, "", nil, fmt.Errorf("%s is empty: give the viewer's method, such as GET", c.called("method"))
 	case strings.ContainsFunc(c.session, unicode.IsControl):
-		return check.Request{}, "", fmt.Errorf("%s holds a control character, which no header can", called(c.flags, "session"))
+		return r, "", nil, fmt.Errorf("%s holds a control character, which no header can", c.called("session"))
 	}
 	if _, err := viewer.Address(c.ip); err != nil {
-		return check.Request{}, "", fmt.Errorf("%s: %q is no address of a viewer: give one such as 192.0.2.7", called(c.flags, "ip"), c.ip)
+		return r, "", nil, fmt.Errorf("%s: %q is no address of a viewer: give one such as 192.0.2.7", c.called("ip"), c.ip)
 	}
 	said := frontend.Context{
 		Proxy: checkName, Route: c.route, Method: c.method, Scheme: scheme, Host: host, Target: target,
 		Address: c.ip, UserAgents: []string{c.userAgent},
 	}
-	r, reason, _ := said.Request()
+	r, reason, why = said.Request()
 	if reason == check.BadCheck {
-		return r, "", errors.New("the viewer's URL has no host: write one such as http://tv.example.com/live/index.m3u8?token=123")
+		return r, "", nil, errors.New("the viewer's URL has no host: write one such as http://tv.example.com/live/index.m3u8?token=123")
 	}
-	return r, reason, nil
+	return r, reason, why, nil
 }

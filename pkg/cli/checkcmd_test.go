@@ -2,7 +2,12 @@ package cli
 
 import (
 	"encoding/base64"
+	"fmt"
+	"io"
+	"log"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -25,18 +30,22 @@ func TestTheExitCodeOfCheckIsItsAnswer(t *testing.T) {
 		{"deny", []string{watch + "1", "--backend", good}, 1, "deny: the backend answered 403, and only 200 allows"},
 		{
 			"away", []string{watch + "123", "--backend", away}, 2,
-			"deny: THE BACKEND IS NOT REACHABLE, so on_unavailable decides, for every viewer: deny. Is it running?",
+			"deny: THE BACKEND IS AWAY, so on_unavailable decides, for every viewer: deny. " + away + " refuses the connection: is it running?\n",
 		},
 		{
 			"away, and the policy allows", []string{watch + "123", "--backend", away, "--on-unavailable", "allow"}, 2,
-			"allow: THE BACKEND IS NOT REACHABLE, so on_unavailable decides, for every viewer: allow. Is it running?",
+			"allow: THE BACKEND IS AWAY, so on_unavailable decides, for every viewer: allow. " + away + " refuses the connection: is it running?\n",
 		},
 		{
 			"unanswered", []string{watch + "123", "--backend", resets, "--on-unavailable", "allow"}, 2,
-			"deny: this question got no answer, though not every backend is away (see the probes): denied whatever the policy",
+			"deny: this question got no answer, though not every backend is away (see above): denied whatever the policy",
 		},
 		{"one of two", []string{watch + "123", "--backend", away, "--backend", good}, 0, "allow: the backend answered 200"},
-		{"malformed", []string{"http://tv.example.com/a%2fb", "--backend", good}, 1, "deny: malformed: "},
+		{"malformed", []string{"http://tv.example.com/a%2fb", "--backend", good}, 1, "deny: malformed, so the backend is not asked: path has an escaped slash\n"},
+		{
+			"malformed twice", []string{"http://tv.example.com/a%2fb", "--backend", good, "--ua", " x"}, 1,
+			"deny: malformed, so the backend is not asked: path has an escaped slash; User-Agent has a space at its end\n",
+		},
 		{"no route", []string{watch + "123", "--config", vod}, 1, "deny: no route matches this host and path"},
 		{"a route by name", []string{watch + "123", "--config", vod, "--route", "vod"}, 0, "allow: the backend answered 200"},
 	} {
@@ -49,9 +58,91 @@ func TestTheExitCodeOfCheckIsItsAnswer(t *testing.T) {
 	}
 }
 
+// TestCheckSaysWhyTheBackendIsAway takes one cause after the other.
+func TestCheckSaysWhyTheBackendIsAway(t *testing.T) {
+	plain := answering(t, func(http.ResponseWriter, *http.Request) {}).URL
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(secure.Close)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	silent, greeting := "http://"+taken(t), "https://"+greets(t)
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	t.Cleanup(busy.Close)
+	tls := strings.Replace(plain, "http:", "https:", 1)
+	refused := "http://" + nobody(t)
+	for _, test := range []struct{ name, backend, says string }{
+		{"https to an HTTP port", "url: '" + tls + "'", tls + " does not speak TLS: http:// in place of https://?"},
+		{"https to something else", "url: '" + greeting + "'", greeting + " does not speak TLS: http:// in place of https://?"},
+		{"a certificate of nobody's", "url: '" + secure.URL + "'", secure.URL + " has a certificate that is not trusted: ca_file and server_name say what is"},
+		{
+			"no answer", "url: '" + silent + "', timeout: 100ms",
+			silent + " gave no answer within the timeout: a wrong address, a firewall, or too slow?",
+		},
+		{
+			"a status that counts as away", "url: '" + busy.URL + "', unavailable_statuses: [502]",
+			busy.URL + " answers with status 502, which unavailable_statuses counts as away",
+		},
+		{
+			"two addresses", "urls: ['" + refused + "', '" + silent + "'], timeout: 400ms", refused + " refuses the connection: is it running?; " +
+				silent + " gave no answer within the timeout: a wrong address, a firewall, or too slow?",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := file(t, "backends: {portal: {"+test.backend+"}}\nroutes: [{name: all, backends: [portal]}]\n")
+			code, page, stderr := ran(t, "check", watch+"123", "--config", path)
+			want := "\ndecision  deny: THE BACKEND IS AWAY, so on_unavailable decides, for every viewer: deny. " + test.says + "\n"
+			if code != 2 || !strings.HasSuffix(page, want) || stderr != "" {
+				t.Errorf("exit code %d, %s; want %s in\n%s", code, stderr, want, page)
+			}
+		})
+	}
+}
+
+// TestCheckTellsATypoInANameFromABrokenDNS takes what package net says, for a
+// real lookup would ask other machines.
+func TestCheckTellsATypoInANameFromABrokenDNS(t *testing.T) {
+	for _, test := range []struct {
+		dns  net.DNSError
+		says string
+	}{
+		{net.DNSError{Err: "no such host", Name: "portl.example.com", IsNotFound: true}, "has a name that does not resolve: a typo?"},
+		{net.DNSError{Err: "i/o timeout", IsTimeout: true}, "has a name that could not be looked up: does this machine's DNS work?"},
+	} {
+		err := fmt.Errorf("probing: %w", &net.OpError{Op: "dial", Net: "tcp", Err: &test.dns})
+		if got := failureInWords(err); got != test.says {
+			t.Errorf("%v: %q, want %q", err, got, test.says)
+		}
+	}
+}
+
+// greets is an address where something that speaks neither HTTP nor TLS greets
+// whoever connects.
+func greets(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Write([]byte("220 mail.example.com\r\n"))
+			io.Copy(io.Discard, conn) // a close with bytes unread could take the greeting with it
+			conn.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-ended })
+	return l.Addr().String()
+}
+
 func TestAMistakeInACheckIsExitCode3AndShowsNoTokenOfTheViewer(t *testing.T) {
 	good := portal(t).URL
 	wrong := file(t, strings.Replace(oneRoute(good, ""), "name: all", "name: All", 1))
+	two := file(t, "backends: {portal: {url: '"+good+"'}}\nroutes:\n- {name: live, match: {paths: [/live/]}, backends: [portal]}\n- {name: vod, backends: [portal]}\n")
 	missing := file(t, "backends: {portal: {url: https://127.0.0.1:1, ca_file: "+t.TempDir()+"/none.pem}}\nroutes: [{name: all, backends: [portal]}]\n")
 	for _, test := range []struct {
 		name string
@@ -68,7 +159,15 @@ func TestAMistakeInACheckIsExitCode3AndShowsNoTokenOfTheViewer(t *testing.T) {
 			"from the environment", []string{watch + "s3cret"}, map[string]string{"ALTAGATE_BACKEND": "10.0.0.5/auth"},
 			"ALTAGATE_BACKEND: the backend URL has no scheme: write http://10.0.0.5/auth",
 		},
-		{"a viewer's URL without a scheme", []string{"tv.example.com/?token=s3cret", "--backend", good}, nil, "the viewer's URL has no scheme: "},
+		{
+			"a viewer's URL without a scheme", []string{"tv.example.com/?token=s3cret", "--backend", good}, nil,
+			"the viewer's URL begins neither with http:// nor with https://: ",
+		},
+		{
+			"a viewer's URL with another scheme", []string{"rtsp://tv.example.com/?token=s3cret", "--backend", good}, nil,
+			"the viewer's URL begins neither with http:// nor with https://: ",
+		},
+		{"a route that is not there", []string{watch + "s3cret", "--config", two, "--route", "liv"}, nil, `--route: there is no route "liv"; there is: live, vod` + "\n"},
 		{"a viewer's URL without a host", []string{"http://?token=s3cret", "--backend", good}, nil, "the viewer's URL has no host: "},
 		{"an address", []string{watch + "s3cret", "--backend", good, "--ip", "192.0.2"}, nil, `--ip: "192.0.2" is no address of a viewer: `},
 		{

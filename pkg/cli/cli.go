@@ -91,9 +91,11 @@ X-Real-Ua. Status 200 allows, anything else denies.
 Every flag has an environment variable: --on-unavailable is
 ALTAGATE_ON_UNAVAILABLE. Flags win over the environment, the environment over
 the config file.`,
+		Version:       build.complete().text(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("{{.Version}}")
 	root.AddCommand(serveCommand(build), demoCommand(build), checkCommand(), configCommand(), versionCommand(build))
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) }
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
@@ -183,12 +185,15 @@ func versionCommand(build Build) *cobra.Command {
 		Short: "Print version, commit and Go version",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b := build.complete()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "altagate %s\ncommit %s\n%s %s/%s\n",
-				b.Version, b.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := io.WriteString(cmd.OutOrStdout(), build.complete().text())
 			return err
 		},
 	}
+}
+
+// text is what the command version prints.
+func (b Build) text() string {
+	return fmt.Sprintf("altagate %s\ncommit %s\n%s %s/%s\n", b.Version, b.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // complete fills what the release build did not set from what the Go toolchain

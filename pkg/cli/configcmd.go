@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/altagate/altagate/pkg/backend"
 	"github.com/altagate/altagate/pkg/config"
 )
 
@@ -23,9 +26,12 @@ func configCommand() *cobra.Command {
 		&cobra.Command{
 			Use:   "validate FILE",
 			Short: "Report every mistake of a config at its line and column",
-			Long:  "validate reads a config as serve would and prints every mistake, unknown keys\nincluded. Exit code 0 if there is none, 1 if there is one. A note tells what is valid\nand may not be meant. Files that the config names are not read.",
-			Args:  oneFile,
-			RunE:  validate,
+			Long: `validate reads a config as serve would and prints every mistake, unknown keys
+included. Exit code 0 if there is none, 1 if there is one. A note tells what is valid
+and may not be meant, and which of the files that the config names (ca_file, keys,
+state) this user cannot use on this machine, so that serve would not start here.`,
+			Args: oneFile,
+			RunE: validate,
 		},
 		printCommand("example", "Print an annotated config with every key and its default", config.Example),
 		printCommand("schema", "Print the JSON Schema of the config, for editors", config.Schema),
@@ -62,11 +68,41 @@ func validate(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	text := fmt.Sprintf("%s: fine: %s, %s\n", file, count(len(cfg.Backends), "backend"), count(len(cfg.Routes), "route"))
-	for _, warning := range cfg.Warnings() {
+	for _, warning := range append(fileNotes(cfg), cfg.Warnings()...) {
 		text += fmt.Sprintf("%s: note: %s\n", file, warning)
 	}
 	_, err = io.WriteString(cmd.OutOrStdout(), text)
 	return err
+}
+
+// fileNotes opens the files that a config names, and tells what is wrong with
+// them. A config may be validated on a machine that does not have them, so this is
+// no mistake of its own.
+func fileNotes(cfg *config.Config) []string {
+	var notes []string
+	if _, err := config.LoadKeys(cfg.Keys); err != nil {
+		notes = append(notes, err.Error())
+	}
+	if directory, err := os.Stat(filepath.Dir(cfg.State)); err != nil {
+		notes = append(notes, "state: "+err.Error())
+	} else if !directory.IsDir() {
+		notes = append(notes, "state: "+filepath.Dir(cfg.State)+" is not a directory")
+	}
+	for _, c := range cfg.Backends {
+		if c.CAFile == "" {
+			continue
+		}
+		b, err := backend.New(backend.Config{Name: c.Name, URLs: c.URLs, CAFile: c.CAFile})
+		if err != nil {
+			notes = append(notes, "backends."+c.Name+".ca_file: "+err.Error())
+			continue
+		}
+		b.Close()
+	}
+	for i, note := range notes {
+		notes[i] = "serve would not start here: " + note
+	}
+	return notes
 }
 
 func count(n int, noun string) string {

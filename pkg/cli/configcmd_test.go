@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -40,6 +43,40 @@ func TestValidateNotesWhatMayNotBeMeant(t *testing.T) {
 	want := path + ": fine: 1 backend, 1 route\n" + path + ": note: route all has layout auto and no match.paths: "
 	if code != 0 || !strings.HasPrefix(stdout, want) || strings.Count(stdout, "\n") != 2 || stderr != "" {
 		t.Errorf("exit code %d: %q, %q; want %q", code, stdout, stderr, want)
+	}
+}
+
+func TestValidateNotesFilesThatServeCouldNotUse(t *testing.T) {
+	none := t.TempDir() + "/none"
+	empty := file(t, "no certificate")
+	path := file(t, "keys: ['file:"+none+"']\nstate: "+none+"/state.db\n"+
+		"backends: {a: {url: 'https://10.0.0.5', ca_file: "+none+"}, b: {url: 'https://10.0.0.6', ca_file: "+empty+"}}\n"+
+		"routes: [{name: all, match: {paths: [/live/]}, backends: [a, b]}]\n")
+	code, stdout, stderr := ran(t, "config", "validate", path)
+	note := path + ": note: serve would not start here: "
+	want := path + ": fine: 2 backends, 1 route\n" +
+		note + "keys[0]: reading the secret: open " + none + ": no such file or directory\n" +
+		note + "state: stat " + none + ": no such file or directory\n" +
+		note + "backends.a.ca_file: reading CA file: open " + none + ": no such file or directory\n" +
+		note + "backends.b.ca_file: CA file " + empty + " has no certificate: give a PEM file with one at least\n"
+	if diff := cmp.Diff(want, stdout); code != 0 || diff != "" || stderr != "" {
+		t.Errorf("exit code %d, %q (-want +got)\n%s", code, stderr, diff)
+	}
+	path = file(t, "state: "+empty+"/state.db\n"+oneRoute("http://10.0.0.5", ", match: {paths: [/live/]}"))
+	if _, stdout, _ := ran(t, "config", "validate", path); !strings.HasSuffix(stdout, "here: state: "+empty+" is not a directory\n") {
+		t.Errorf("got\n%s", stdout)
+	}
+}
+
+func TestValidateHasNothingToNoteOfFilesThatAreThere(t *testing.T) {
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	ca := file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})))
+	key := file(t, strings.Repeat("k", config.MinKeySize))
+	path := file(t, "keys: ['file:"+key+"']\nstate: "+t.TempDir()+"/state.db\nbackends: {a: {url: 'https://10.0.0.5', ca_file: "+ca+"}}\n"+
+		"routes: [{name: all, match: {paths: [/live/]}, backends: [a]}]\n")
+	if code, stdout, _ := ran(t, "config", "validate", path); code != 0 || strings.Contains(stdout, "note") {
+		t.Errorf("exit code %d\n%s", code, stdout)
 	}
 }
 

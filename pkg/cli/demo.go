@@ -39,7 +39,8 @@ request. It needs no other software, and prints curl lines to try.`,
 	d.flags.StringVar(&d.origin, "origin", "127.0.0.1:8000", "listen `ADDRESS` of the origin, which asks nobody")
 	d.flags.StringVar(&d.backend, "demo-backend", "127.0.0.1:6000", "listen `ADDRESS` of the backend")
 	d.flags.StringVar(&d.onUnavailable, "on-unavailable", "deny", "what is decided while the backend is away: `deny|allow`")
-	d.listenFlags("console")
+	offer(cmd, "on-unavailable", "deny", "allow")
+	d.listenFlags(cmd, "console")
 	return cmd
 }
 
@@ -66,7 +67,7 @@ func (d *demoFlags) run(ctx context.Context, build Build, out, logs io.Writer) e
 	backend.Server = a.overHTTP(demo.Backend(func(q demo.Question) { say(out, asked(q)) }))
 	origin.Server = a.overHTTP(demo.Origin())
 	edge.Server = a.overHTTP(demo.Edge(demo.Origin(), addressOf("http", doors)))
-	a.sayWhatItDoes(cfg, doors)
+	a.sayWhatItDoes(cfg, "serving; ", doors)
 	a.ready.Watch(func(is bool) {
 		if is {
 			say(out, welcome(edge.Listener.Addr(), origin.Listener.Addr(), addressOf("admin", doors)))

@@ -44,6 +44,9 @@ func TestTheDemoIsThereWhenItSaysSo(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, d.out)
 		}
 	}
+	if line, _, _ := strings.Cut(d.log.String(), "\n"); !strings.Contains(line, " INF serving; ") || !strings.Contains(line, "; --on-unavailable allow chooses that)") {
+		t.Errorf("the first line is %q", line)
+	}
 	if code := d.stop(t); code != 0 || strings.HasPrefix(d.log.String(), "{") {
 		t.Errorf("exit code %d, log\n%s", code, d.log)
 	}
@@ -51,7 +54,7 @@ func TestTheDemoIsThereWhenItSaysSo(t *testing.T) {
 
 func TestTheDemoSaysWhyItDoesNotStart(t *testing.T) {
 	used := taken(t)
-	inUse := used + " is in use: stop what listens there, or choose another address"
+	inUse := used + " is in use (is another altagate or its demo running?): stop what listens there, or choose another address"
 	for _, test := range []struct{ flag, value, want string }{
 		{"edge", used, "--edge: " + inUse},
 		{"origin", used, "--origin: " + inUse},

@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -19,7 +23,8 @@ import (
 func splitURL(url string) (scheme, host, target string, err error) {
 	scheme, rest, ok := strings.Cut(url, "://")
 	if !ok || (scheme != "http" && scheme != "https") {
-		return "", "", "", errors.New("the viewer's URL has no scheme: write one such as http://tv.example.com/live/index.m3u8?token=123")
+		return "", "", "", errors.New("the viewer's URL begins neither with http:// nor with https://: " +
+			"write one such as http://tv.example.com/live/index.m3u8?token=123")
 	}
 	end := strings.IndexAny(rest, "/?#")
 	if end < 0 {
@@ -59,6 +64,9 @@ func pathAndQuery(r *check.Request) string {
 func explainTrace(row func(name, format string, args ...any), t backend.Trace) {
 	row("", "")
 	row("backend", "%s", t.Backend)
+	if len(t.Attempts) == 0 && t.Outcome.Err != nil {
+		row("failure", "%v", t.Outcome.Err)
+	}
 	for _, a := range t.Attempts {
 		row("address", "%s", a.Address)
 		row("time", "%s", times(a.Phases))
@@ -119,17 +127,68 @@ func inWords(e gate.Explanation) string {
 		}
 		return fmt.Sprintf("the backend answered %d, and only 200 allows", d.Outcome.Status)
 	case check.Default:
-		return "THE BACKEND IS NOT REACHABLE, so on_unavailable decides, for every viewer: " + d.Word() + ". Is it running?"
+		return "THE BACKEND IS AWAY, so on_unavailable decides, for every viewer: " + d.Word() + ". " + whyAway(e.Traces)
 	case check.Unanswered:
-		return "this question got no answer, though not every backend is away (see the probes): denied whatever the policy"
+		return "this question got no answer, though not every backend is away (see above): denied whatever the policy"
 	case check.Overload:
 		return "this machine has no descriptors, ports or memory left to ask with"
 	case check.NoRoute:
-		return "no route matches this host and path (or no route has the name given)"
+		return "no route matches this host and path"
 	case check.Malformed:
-		return "malformed: the URL or User-Agent can be read in two ways or cannot be sent on; the backend is not asked"
+		return "malformed, so the backend is not asked: " + rules(d.Outcome.Err)
 	default:
 		return string(d.Reason)
+	}
+}
+
+// rules says in one line which rules a viewer's request broke.
+func rules(err error) string {
+	text := strings.ReplaceAll(err.Error(), string(check.Malformed)+": ", "")
+	return strings.ReplaceAll(text, "\n", "; ")
+}
+
+// whyAway says of each address why nothing can be asked there, and what to try.
+func whyAway(traces []backend.Trace) string {
+	var said []string
+	for _, t := range traces {
+		for _, p := range t.Probes {
+			why := failureInWords(p.Err)
+			if why == "" && t.Outcome.Status != 0 {
+				why = fmt.Sprintf("answers with status %d, which unavailable_statuses counts as away", t.Outcome.Status)
+			}
+			if why == "" {
+				why = "gave no answer (the failure is above)"
+			}
+			if text := p.Address + " " + why; !slices.Contains(said, text) {
+				said = append(said, text)
+			}
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
+// failureInWords says what a connection failed for, and what to try; "" where the
+// failure itself says all that is known.
+func failureInWords(err error) string {
+	var name *net.DNSError
+	var record tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
+	var waited interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &name) && name.IsNotFound:
+		return "has a name that does not resolve: a typo?"
+	case errors.As(err, &name):
+		return "has a name that could not be looked up: does this machine's DNS work?"
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
+		return "does not speak TLS: http:// in place of https://?"
+	case errors.As(err, &certificate):
+		return "has a certificate that is not trusted: ca_file and server_name say what is"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refuses the connection: is it running?"
+	case errors.As(err, &waited) && waited.Timeout():
+		return "gave no answer within the timeout: a wrong address, a firewall, or too slow?"
+	default:
+		return ""
 	}
 }
 

@@ -62,6 +62,11 @@ func (a *sidecar) reload(cfg *config.Config, err error) {
 		err = a.apply(cfg)
 	}
 	a.telemetry.Reloaded(err)
+	if err == nil {
+		a.telemetry.Flush() // that line is written beside the others, and comes first
+		a.sayWhatNeedsARestart(cfg)
+		a.sayWhatItDoes(cfg, "now in force: ", nil)
+	}
 }
 
 func (a *sidecar) apply(cfg *config.Config) error {
@@ -70,7 +75,10 @@ func (a *sidecar) apply(cfg *config.Config) error {
 	}
 	a.telemetry.Configured(names(cfg))
 	a.callers.Store(viewer.NewCallers(cfg.Callers))
-	a.sayWhatItDoes(cfg, nil)
+	return a.telemetry.SetLevel(cfg.Log.Level)
+}
+
+func (a *sidecar) sayWhatNeedsARestart(cfg *config.Config) {
 	if cfg.Listen != a.listen {
 		a.telemetry.Log().Warn().Msg("the config's listen addresses changed: they take effect with a restart")
 	}
@@ -83,5 +91,4 @@ func (a *sidecar) apply(cfg *config.Config) error {
 	if cfg.Log.Format != a.logFormat {
 		a.telemetry.Log().Warn().Msg("the config's log format changed: it takes effect with a restart")
 	}
-	return a.telemetry.SetLevel(cfg.Log.Level)
 }

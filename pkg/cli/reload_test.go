@@ -3,6 +3,7 @@ package cli
 import (
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,7 +20,10 @@ func TestAConfigFileIsReadAgainWhenItChangesAndOneWithAMistakeIsNotTaken(t *test
 	const other = "/other/index.m3u8?token=123" // no session of the first config's
 
 	write(t, path, oneRoute(denies.URL, ""))
-	s.log.until(t, `"message":"config reloaded"`, 1)
+	s.log.until(t, `"message":"now in force: `, 1)
+	if _, after, reloaded := strings.Cut(s.log.String(), `"message":"config reloaded"`); !reloaded || !strings.Contains(after, `"message":"now in force: `) {
+		t.Errorf("the log does not say first that the config was reloaded:\n%s", s.log)
+	}
 	if got := s.check(t, other); got != 403 {
 		t.Errorf("after the change: %d", got)
 	}
@@ -44,19 +48,25 @@ func TestAConfigFileIsReadAgainWhenItChangesAndOneWithAMistakeIsNotTaken(t *test
 	}
 }
 
-// hangUp sends SIGHUP to this process: every running serve has asked for it.
+// hangUp sends SIGHUP to this process: every running serve has asked for it. It
+// waits until it has come, for one that came after the last serve would end the
+// tests.
 func hangUp(t *testing.T) {
 	t.Helper()
+	came := make(chan os.Signal, 1)
+	signal.Notify(came, syscall.SIGHUP)
+	defer signal.Stop(came)
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
+	<-came
 }
 
 func TestAHangupReadsTheFileAgainAndTellsWhatNeedsARestart(t *testing.T) {
 	path := file(t, oneRoute(portal(t).URL, ""))
 	s := serving(t, "--config", path, "--log-level", "debug")
 	hangUp(t)
-	s.log.until(t, `"message":"config reloaded"`, 1)
+	s.log.until(t, `"message":"now in force: `, 1)
 	if strings.Contains(s.log.String(), "restart") {
 		t.Errorf("nothing changed, and a restart is asked for:\n%s", s.log)
 	}
@@ -65,7 +75,7 @@ func TestAHangupReadsTheFileAgainAndTellsWhatNeedsARestart(t *testing.T) {
 	write(t, path, "listen: {http: 127.0.0.1:1}\nlog: {level: error, format: console}\n"+oneRoute(portal(t).URL, ""))
 	hangUp(t)
 	s.log.until(t, "log format changed: it takes effect with a restart", 1)
-	s.log.until(t, `"message":"config reloaded"`, 2)
+	s.log.until(t, `"message":"now in force: `, 2)
 	if strings.Contains(s.log.String(), "listen addresses changed") {
 		t.Errorf("the flags' addresses did not change:\n%s", s.log)
 	}
@@ -80,7 +90,7 @@ func TestAReloadChangesTheLogLevel(t *testing.T) {
 	s := serving(t, "--config", path)
 	write(t, path, "log: {level: debug}\n"+oneRoute(portal(t).URL, ""))
 	hangUp(t)
-	s.log.until(t, `"message":"config reloaded"`, 1)
+	s.log.until(t, `"message":"now in force: `, 1)
 	if got := s.check(t, "/a?token=123"); got != 200 {
 		t.Errorf("got %d", got)
 	}
@@ -95,7 +105,7 @@ func TestAReloadChangesWhoMayAsk(t *testing.T) {
 	}
 	write(t, path, "callers: [192.0.2.0/24]\n"+oneRoute(portal(t).URL, ""))
 	hangUp(t)
-	s.log.until(t, `"message":"config reloaded"`, 1)
+	s.log.until(t, `"message":"now in force: `, 1)
 	if got := s.check(t, "/a?token=123"); got != 403 {
 		t.Errorf("after: %d", got)
 	}

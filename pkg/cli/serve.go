@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/altagate/altagate/pkg/admin"
@@ -43,7 +44,7 @@ leaves the old config in force. Listen addresses change with a restart only.`,
 		},
 	}
 	s.sourceFlags(cmd)
-	s.listenFlags(config.DefaultLogFormat)
+	s.listenFlags(cmd, config.DefaultLogFormat)
 	return cmd
 }
 
@@ -65,7 +66,7 @@ func (s *settings) serve(ctx context.Context, build Build, logs io.Writer) error
 	if err != nil {
 		return err
 	}
-	a.sayWhatItDoes(cfg, doors)
+	a.sayWhatItDoes(cfg, "serving; ", doors)
 	return a.serve(ctx, changes, services(doors))
 }
 
@@ -232,10 +233,10 @@ func names(cfg *config.Config) telemetry.Names {
 }
 
 // sayWhatItDoes is the one line that an operator reads after a start, and after a
-// reload. It is written at every log level: it tells whether the gate stands open
-// in an outage.
-func (a *sidecar) sayWhatItDoes(cfg *config.Config, doors []door) {
-	line := a.telemetry.Log().Log()
+// reload; which of them it is, what says. It is written at every log level: it
+// tells whether the gate stands open in an outage.
+func (a *sidecar) sayWhatItDoes(cfg *config.Config, what string, doors []door) {
+	line := a.telemetry.Log().Log().Str(zerolog.LevelFieldName, zerolog.LevelInfoValue)
 	for _, d := range doors {
 		line = line.Str(d.name, d.address())
 	}
@@ -249,13 +250,15 @@ func (a *sidecar) sayWhatItDoes(cfg *config.Config, doors []door) {
 	for _, r := range cfg.Routes {
 		away = append(away, r.Name+": "+string(r.OnUnavailable))
 	}
-	line.Strs("asks", asks).Strs("on_unavailable", away).Msg(awayInWords(cfg))
+	line.Strs("asks", asks).Strs("on_unavailable", away).Msg(what + awayInWords(cfg, a.settings.allowWord()))
 	for _, warning := range cfg.Warnings() {
 		a.telemetry.Log().Warn().Msg(warning)
 	}
 }
 
-func awayInWords(cfg *config.Config) string {
+// awayInWords says what is decided while the backend is away. allow is how the
+// operator says that everybody watches then.
+func awayInWords(cfg *config.Config, allow string) string {
 	var allowing []string
 	for _, r := range cfg.Routes {
 		if r.OnUnavailable == config.Allow {
@@ -264,11 +267,11 @@ func awayInWords(cfg *config.Config) string {
 	}
 	switch len(allowing) {
 	case 0:
-		return "serving; viewers are DENIED while the backend is away (Alta's own default is allow; on_unavailable: allow chooses that)"
+		return "viewers are DENIED while the backend is away (Alta's own default is allow; " + allow + " chooses that)"
 	case len(cfg.Routes):
-		return "serving; EVERY viewer is allowed while the backend is away (on_unavailable: allow)"
+		return "EVERY viewer is allowed while the backend is away (" + allow + ")"
 	default:
-		return "serving; EVERY viewer is allowed while the backend is away on routes " + strings.Join(allowing, ", ") +
+		return "EVERY viewer is allowed while the backend is away on routes " + strings.Join(allowing, ", ") +
 			" and denied on the others (Alta's own default is allow)"
 	}
 }

@@ -48,7 +48,7 @@ func TestTheStartLineSaysWhatAltagateDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 			log := newScreen()
-			a := &sidecar{telemetry: mustLog(t, log)}
+			a := &sidecar{telemetry: mustLog(t, log), settings: &settings{file: "altagate.yaml"}}
 			tcp, err := server.Listen("127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -60,18 +60,45 @@ func TestTheStartLineSaysWhatAltagateDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer unix.Close()
-			a.sayWhatItDoes(cfg, []door{{"http", server.Service{Listener: tcp}}, {"grpc", server.Service{Listener: unix}}})
+			a.sayWhatItDoes(cfg, "serving; ", []door{{"http", server.Service{Listener: tcp}}, {"grpc", server.Service{Listener: unix}}})
 			got := log.line(t, "serving")
 			delete(got, "time")
 			want := map[string]any{
 				"http": tcp.Addr().String(), "grpc": path, "message": test.says, "on_unavailable": test.away,
-				"asks": []any{"portal at http://10.0.0.5/a%20b", "portal at https://10.0.0.6:8443"},
+				"level": "info",
+				"asks":  []any{"portal at http://10.0.0.5/a%20b", "portal at https://10.0.0.6:8443"},
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 			if strings.Contains(log.String(), "s3cret") {
 				t.Errorf("a secret is shown: %s", log)
+			}
+		})
+	}
+}
+
+func TestTheStartLineNamesWhatTheOperatorCanWrite(t *testing.T) {
+	url := "http://" + nobody(t)
+	path := file(t, oneRoute(url, ", match: {paths: [/live/]}"))
+	for _, test := range []struct {
+		name, env string
+		args      []string
+		want      string
+	}{
+		{"a file", "", []string{"--config", path}, "; on_unavailable: allow chooses that)"},
+		{"flags", "", []string{"--backend", url}, "; --on-unavailable allow chooses that)"},
+		{"the environment", "deny", []string{"--backend", url}, "; ALTAGATE_ON_UNAVAILABLE=allow chooses that)"},
+		{"an open gate", "allow", []string{"--backend", url}, " (ALTAGATE_ON_UNAVAILABLE=allow)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.env != "" {
+				t.Setenv("ALTAGATE_ON_UNAVAILABLE", test.env)
+			}
+			s := serving(t, append(test.args, "--log-level", "error")...)
+			line := s.log.line(t, `"serving; `)
+			if message, _ := line["message"].(string); line["level"] != "info" || !strings.HasSuffix(message, test.want) {
+				t.Errorf("want %q in %v", test.want, line)
 			}
 		})
 	}

@@ -32,33 +32,44 @@ type settings struct {
 // sourceFlags adds the flags that say which backend is asked, and what is
 // decided while it is away.
 func (s *settings) sourceFlags(cmd *cobra.Command) {
-	s.askFlags(cmd)
+	s.askFlags(cmd, "config `FILE`; read again on SIGHUP and when it changes")
 	names := preset.Names()
 	s.flags.StringVar(&s.preset, "preset", preset.Custom, "what kind of portal the backend is: `"+strings.Join(names, "|")+"`")
+	offer(cmd, "preset", names...)
 	s.flags.StringVar(&s.grace, "grace", "10m", "`TIME` for which a viewer who was allowed keeps watching while the backend is away, 0s to 168h")
 }
 
-// askFlags adds those of sourceFlags that matter to a single question.
-func (s *settings) askFlags(cmd *cobra.Command) {
+// askFlags adds those of sourceFlags that matter to a single question. file is the
+// help of --config.
+func (s *settings) askFlags(cmd *cobra.Command, file string) {
 	s.flags = cmd.Flags()
-	s.flags.StringVar(&s.file, "config", "", "config `FILE`; read again on SIGHUP and when it changes")
+	s.flags.StringVar(&s.file, "config", "", file)
 	s.flags.StringArrayVar(&s.backends, "backend", nil,
 		"`URL` of the backend, instead of a config file; given again, all are asked in parallel and any allow wins (timeout 2s each)")
 	s.flags.StringVar(&s.onUnavailable, "on-unavailable", "deny",
 		"what is decided while the backend is away: `deny|allow`. Alta's own default is allow")
+	offer(cmd, "on-unavailable", "deny", "allow")
 }
 
 // listenFlags adds the flags of a running sidecar, which logs in logFormat by
 // default.
-func (s *settings) listenFlags(logFormat string) {
+func (s *settings) listenFlags(cmd *cobra.Command, logFormat string) {
 	s.flags.StringVar(&s.http, "http", config.DefaultHTTP, "listen `ADDRESS` for checks over HTTP: host:port or unix:/path; empty turns it off")
-	s.flags.StringVar(&s.grpc, "grpc", config.DefaultGRPC, "listen `ADDRESS` for Envoy's checks over gRPC; empty turns it off")
-	s.flags.StringVar(&s.admin, "admin", config.DefaultAdmin, "listen `ADDRESS` for metrics and health; empty turns it off")
+	s.flags.StringVar(&s.grpc, "grpc", config.DefaultGRPC, "listen `ADDRESS` for Envoy's checks over gRPC: host:port or unix:/path; empty turns it off")
+	s.flags.StringVar(&s.admin, "admin", config.DefaultAdmin, "listen `ADDRESS` for metrics, health and the API: host:port or unix:/path; empty turns it off")
 	s.flags.StringArrayVar(&s.callers, "callers", nil,
 		"`CIDR` that may ask for checks; given again, each of them. Needed when checks are listened for off loopback and Unix sockets")
 	s.flags.StringVar(&s.state, "state", "", "`FILE` that keeps sessions over a restart; it holds viewers' queries. Empty keeps none")
 	s.flags.StringVar(&s.logLevel, "log-level", config.DefaultLogLevel, "`debug|info|warn|error`; debug logs each allow too")
+	offer(cmd, "log-level", "debug", "info", "warn", "error")
 	s.flags.StringVar(&s.logFormat, "log-format", logFormat, "`json|console`")
+	offer(cmd, "log-format", "json", "console")
+}
+
+// offer makes a shell complete a flag's value by the words.
+func offer(cmd *cobra.Command, flag string, words ...string) {
+	// The error would say that there is no such flag.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // load reads the config that the flags name or describe, with the flags and
@@ -123,6 +134,18 @@ func (s *settings) describe(cfg *config.Config) error {
 }
 
 func (s *settings) called(flag string) string { return called(s.flags, flag) }
+
+// allowWord is how these settings say that everybody watches while the backend is
+// away.
+func (s *settings) allowWord() string {
+	if s.file != "" {
+		return "on_unavailable: allow"
+	}
+	if by := s.called("on-unavailable"); !strings.HasPrefix(by, "--") {
+		return by + "=allow"
+	}
+	return "--on-unavailable allow"
+}
 
 // firstGiven is what the first of the flags was given by; "" if none was.
 func (s *settings) firstGiven(flags ...string) string {

@@ -168,7 +168,7 @@ func TestFlagsSayHowABackendIsAskedAndWhereSessionsAreKept(t *testing.T) {
 	var s settings
 	cmd := &cobra.Command{}
 	s.sourceFlags(cmd)
-	s.listenFlags("json")
+	s.listenFlags(cmd, "json")
 	if err := s.flags.Parse([]string{"--backend", "http://a", "--backend", "http://b", "--preset", "ministra", "--grace", "0s", "--state", "st"}); err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +188,9 @@ func TestTheStateFlagWinsOverTheFileAndEmptyTurnsItOff(t *testing.T) {
 		want string
 	}{{nil, "of-the-file"}, {[]string{"--state", "of-the-flag"}, "of-the-flag"}, {[]string{"--state", ""}, ""}} {
 		var s settings
-		s.sourceFlags(&cobra.Command{})
-		s.listenFlags("json")
+		cmd := &cobra.Command{}
+		s.sourceFlags(cmd)
+		s.listenFlags(cmd, "json")
 		if err := s.flags.Parse(append([]string{"--config", path}, test.args...)); err != nil {
 			t.Fatal(err)
 		}
@@ -211,11 +212,11 @@ func TestServeSaysWhyItDoesNotStart(t *testing.T) {
 	}{
 		{
 			"a port in use", []string{"--backend", url, "--http", used},
-			"listening for http: " + used + " is in use: stop what listens there, or choose another address",
+			"listening for http: " + used + " is in use (is another altagate or its demo running?): stop what listens there, or choose another address",
 		},
 		{
 			"an admin port in use", []string{"--backend", url, "--admin", used},
-			"listening for admin: " + used + " is in use: stop what listens there, or choose another address",
+			"listening for admin: " + used + " is in use (is another altagate or its demo running?): stop what listens there, or choose another address",
 		},
 		{
 			"everybody could ask", []string{"--backend", url, "--http", "0.0.0.0:0"},

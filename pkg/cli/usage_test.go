@@ -56,6 +56,14 @@ func TestHelpShowsTheVariableAndTheDefaultOfEachFlag(t *testing.T) {
 	}
 }
 
+func TestOnlyServeReadsItsConfigAgain(t *testing.T) {
+	for command, want := range map[string]bool{"serve": true, "check": false} {
+		if _, help, _ := ran(t, command, "--help"); strings.Contains(help, "SIGHUP and when") != want {
+			t.Errorf("%s --help speaks of a reload: %v, want %v", command, !want, want)
+		}
+	}
+}
+
 func TestHelpShowsTheTimeoutWithItsUnit(t *testing.T) {
 	if _, help, _ := ran(t, "serve", "--help"); !strings.Contains(help, "timeout 2s each") {
 		t.Errorf("got\n%s", help)
@@ -116,11 +124,13 @@ func TestWithoutACommandTheCommandsAreShown(t *testing.T) {
 }
 
 func TestVersionTellsWhatWasBuilt(t *testing.T) {
-	out, errs := newScreen(), newScreen()
-	code := run(t.Context(), []string{"version"}, Build{Version: "v1.2.3", Commit: "0123abc"}, out, errs)
 	want := "altagate v1.2.3\ncommit 0123abc\n" + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH + "\n"
-	if code != 0 || out.String() != want || errs.String() != "" {
-		t.Errorf("exit code %d: %q, %q", code, out, errs)
+	for _, args := range []string{"version", "--version"} {
+		out, errs := newScreen(), newScreen()
+		code := run(t.Context(), []string{args}, Build{Version: "v1.2.3", Commit: "0123abc"}, out, errs)
+		if code != 0 || out.String() != want || errs.String() != "" {
+			t.Errorf("%s: exit code %d: %q, %q", args, code, out, errs)
+		}
 	}
 	if _, stdout, _ := ran(t, "version"); strings.Contains(stdout, "altagate \n") || strings.Contains(stdout, "commit \n") {
 		t.Errorf("a build without a name: %q", stdout)
@@ -131,6 +141,18 @@ func TestEveryShellHasItsCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		if code, script, _ := ran(t, "completion", shell); code != 0 || !strings.Contains(script, "altagate") {
 			t.Errorf("%s: exit code %d, %d bytes", shell, code, len(script))
+		}
+	}
+	for command, flags := range map[string]map[string]string{
+		"serve": {"preset": "custom ministra", "on-unavailable": "deny allow", "log-level": "debug info warn error", "log-format": "json console"},
+		"demo":  {"on-unavailable": "deny allow", "log-level": "debug info warn error", "log-format": "json console"},
+		"check": {"on-unavailable": "deny allow"},
+	} {
+		for flag, want := range flags {
+			_, offered, _ := ran(t, "__complete", command, "--"+flag, "")
+			if values, _, _ := strings.Cut(offered, "\n:"); strings.ReplaceAll(values, "\n", " ") != want {
+				t.Errorf("%s --%s: offered %q, want %q", command, flag, values, want)
+			}
 		}
 	}
 	_, offered, _ := ran(t, "__complete", "serve", "--o")

@@ -57,6 +57,26 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
+// home says where a key belongs that is not where it was written; "" if it is no
+// key, or one that several places have.
+func home(key string) string {
+	for _, place := range []struct{ name, keys string }{
+		{"to a backend", "preset url urls timeout headers host ca_file server_name unavailable_statuses probe"},
+		{"to a route", "name match on_unavailable grace deny_status session"},
+		{"to the match of a route", "hosts paths"},
+		{"to the session of a route", "layout join idle max"},
+		{"to listen", "http grpc admin"},
+		{"to log", "level format"},
+		{"to sessions", "limit"},
+		{"at the top of the file", "listen callers log keys state sessions routes"},
+	} {
+		if slices.Contains(strings.Fields(place.keys), key) {
+			return "; it belongs " + place.name
+		}
+	}
+	return ""
+}
+
 // near is ", did you mean …?" if one of the words is close to what was
 // written, else "".
 func near(s string, words []string) string {

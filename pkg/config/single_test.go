@@ -43,6 +43,10 @@ func TestAWrongFlagIsAPlainSentenceWithoutThePassword(t *testing.T) {
 	}{
 		{nil, "deny", "there is no backend URL: write one, as in http://10.0.0.5/auth"},
 		{[]string{"10.0.0.5/auth"}, "deny", "the backend URL has no scheme: write http://10.0.0.5/auth"},
+		{[]string{"http//127.0.0.1:6000"}, "deny", "the backend URL begins neither with http:// nor with https://"},
+		{[]string{"https:/tv.example.com/auth"}, "deny", "the backend URL begins neither with http:// nor with https://"},
+		{[]string{"htp:/10.0.0.5/auth"}, "deny", "the backend URL begins neither with http:// nor with https://"},
+		{[]string{"localhost:6000/auth"}, "deny", "the backend URL has no scheme: write http://localhost:6000/auth"},
 		{[]string{"http://a", "ftp://user:s3cret@b"}, "", "backend URL 2 begins neither with http:// nor with https://"},
 		{[]string{"http://a"}, "pass", `on-unavailable "pass" is neither deny nor allow`},
 	} {

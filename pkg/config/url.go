@@ -21,6 +21,8 @@ func readURL(v value) (*url.URL, bool) {
 	return u, true
 }
 
+var errWrongScheme = errors.New("begins neither with http:// nor with https://")
+
 // parseURL reads the URL of a backend. Its errors go after the name of what
 // was read ("backend URL has no scheme…") and never show the URL, nor what
 // net/url says of it, for both can hold a password.
@@ -32,7 +34,7 @@ func parseURL(raw string) (*url.URL, error) {
 		return nil, errors.New("holds a space, a control character or a letter outside ASCII: write those as %XX, and a host as xn--…")
 	}
 	if !strings.Contains(raw, "://") {
-		return nil, errors.New("has no scheme: write " + withScheme(raw))
+		return nil, withoutScheme(raw)
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -41,7 +43,7 @@ func parseURL(raw string) (*url.URL, error) {
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("begins neither with http:// nor with https://")
+		return nil, errWrongScheme
 	case u.Hostname() == "":
 		return nil, errors.New("has no host: write a URL, as in http://10.0.0.5/auth")
 	case strings.Contains(raw, "#"):
@@ -53,13 +55,18 @@ func parseURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// withScheme is what a URL without a scheme was meant to be, if that can be
-// shown.
-func withScheme(raw string) string {
-	if strings.HasPrefix(quote(raw), `"`) && raw[0] != '/' {
-		return "http://" + raw
+// withoutScheme says what a URL without "://" was meant to be, if that can be
+// shown. One as in "http//host" or "htp:/host" has a scheme that is misspelled.
+func withoutScheme(raw string) error {
+	first, _, _ := strings.Cut(raw, "/")
+	switch {
+	case first == "http" || first == "https" || strings.HasSuffix(first, ":"):
+		return errWrongScheme
+	case strings.HasPrefix(quote(raw), `"`) && raw[0] != '/':
+		return errors.New("has no scheme: write http://" + raw)
+	default:
+		return errors.New("has no scheme: write http:// or https:// before it, as in http://10.0.0.5/auth")
 	}
-	return "http:// or https:// before it, as in http://10.0.0.5/auth"
 }
 
 // checkHost looks at a host with an optional port, as in a URL or a Host

@@ -140,7 +140,8 @@ func (v value) section(example string, known ...string) map[string]value {
 	keys := map[string]value{}
 	for _, e := range v.entries(example) {
 		if !slices.Contains(known, e.name) {
-			e.key.wrong("unknown key %s%s", quote(e.name), cmp.Or(near(e.name, known), "; the keys here are "+strings.Join(known, ", ")))
+			e.key.wrong("unknown key %s%s", quote(e.name),
+				cmp.Or(home(e.name)+near(e.name, known), "; the keys here are "+strings.Join(known, ", ")))
 			continue
 		}
 		keys[e.name] = e.value

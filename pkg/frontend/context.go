@@ -33,7 +33,12 @@ type Context struct {
 	// Wait is how long the caller said that it waits for the answer; 0 where it
 	// did not say.
 	Wait time.Duration
+	// Stray is set where the check came to a path that is none of a proxy's, so
+	// that nothing was read.
+	Stray bool
 }
+
+var errStray = errors.New("no check lives at this path: nginx asks /auth/nginx, Envoy /auth/envoy")
 
 // maxMethod is the length in bytes above which a method is not a method.
 const maxMethod = 32
@@ -44,10 +49,14 @@ const maxMethod = 32
 // viewer's own part is; the Request then holds what could be read, and why says
 // what could not, without a byte of the viewer's.
 func (c Context) Request() (r check.Request, reason check.Reason, why error) {
+	if c.Stray {
+		return check.Request{Proxy: c.Proxy}, check.BadCheck, errStray
+	}
 	r = check.Request{Proxy: c.Proxy, Route: c.Route, IDs: cookieIDs(c.Cookies)}
 	var bad, malformed []error
+	var missing []string
 	if c.Method == "" {
-		bad = append(bad, missing("method"))
+		missing = append(missing, "method")
 	} else if isMethod(c.Method) {
 		r.Method = c.Method
 	} else {
@@ -56,28 +65,28 @@ func (c Context) Request() (r check.Request, reason check.Reason, why error) {
 	if scheme := strings.ToLower(c.Scheme); scheme == "http" || scheme == "https" {
 		r.Scheme = scheme
 	} else if c.Scheme == "" {
-		bad = append(bad, missing("scheme"))
+		missing = append(missing, "scheme")
 	} else {
 		bad = append(bad, errors.New("the scheme is neither http nor https"))
 	}
 	if addr, err := viewer.Address(c.Address); err == nil {
 		r.Addr = addr
 	} else if c.Address == "" {
-		bad = append(bad, missing("viewer's address"))
+		missing = append(missing, "viewer's address")
 	} else {
 		bad = append(bad, fmt.Errorf("the viewer's address cannot be read: %w", err))
 	}
 	if host, err := target.Host(c.Host, r.Scheme); err == nil {
 		r.Host = host
 	} else if errors.Is(err, target.ErrNoHost) {
-		bad = append(bad, missing("host"))
+		missing = append(missing, "host")
 	} else {
 		malformed = append(malformed, fmt.Errorf("host: %w", err))
 	}
 	if t, err := target.Parse(c.Target); err == nil {
 		r.Path, r.Query = t.Path, t.Query
 	} else if c.Target == "" {
-		bad = append(bad, missing("target"))
+		missing = append(missing, "target")
 	} else {
 		malformed = append(malformed, err)
 	}
@@ -87,8 +96,8 @@ func (c Context) Request() (r check.Request, reason check.Reason, why error) {
 		malformed = append(malformed, err)
 	}
 	switch {
-	case len(bad) > 0:
-		return r, check.BadCheck, errors.Join(bad...)
+	case len(missing)+len(bad) > 0:
+		return r, check.BadCheck, errors.Join(incomplete(missing), errors.Join(bad...))
 	case len(malformed) > 0:
 		return r, check.Malformed, errors.Join(malformed...)
 	default:
@@ -96,9 +105,12 @@ func (c Context) Request() (r check.Request, reason check.Reason, why error) {
 	}
 }
 
-// missing is the error about something that a proxy must say.
-func missing(what string) error {
-	return fmt.Errorf("the proxy did not say the %s, or said it twice: compare its config with the shipped one", what)
+// incomplete is the error about what a proxy must say; nil if it said all of it.
+func incomplete(missing []string) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("missing or there twice: %s: compare the proxy's config with the shipped one", strings.Join(missing, ", "))
 }
 
 // isMethod tells whether s is a token in the sense of HTTP, and no longer than

@@ -105,7 +105,15 @@ func TestADenialSaysWhatWasWrongWithoutTheViewersBytes(t *testing.T) {
 		edit func(*frontend.Context)
 		want string
 	}{
-		{func(c *frontend.Context) { c.Address = "" }, "viewer's address"},
+		{func(c *frontend.Context) { c.Address = "" }, "missing or there twice: viewer's address: compare the proxy's config with the shipped one"},
+		{
+			func(c *frontend.Context) { *c = frontend.Context{UserAgents: []string{secret}} },
+			"missing or there twice: method, scheme, viewer's address, host, target: compare the proxy's config with the shipped one",
+		},
+		{
+			func(c *frontend.Context) { c.Stray, c.Target = true, "/"+secret },
+			"no check lives at this path: nginx asks /auth/nginx, Envoy /auth/envoy",
+		},
 		{func(c *frontend.Context) { c.Method = "" }, "method"},
 		{func(c *frontend.Context) { c.Scheme = "ftp" }, "scheme"},
 		{func(c *frontend.Context) { c.Host = "" }, "host"},
@@ -118,8 +126,21 @@ func TestADenialSaysWhatWasWrongWithoutTheViewersBytes(t *testing.T) {
 		c := said()
 		tt.edit(&c)
 		_, _, why := c.Request()
-		if why == nil || !strings.Contains(why.Error(), tt.want) || strings.Contains(why.Error(), secret) {
+		if why == nil || !strings.Contains(why.Error(), tt.want) || strings.Contains(why.Error(), "\n") || strings.Contains(why.Error(), secret) {
 			t.Errorf("%q, want something about %s", why, tt.want)
+		}
+	}
+}
+
+func TestACheckAtAnUnknownPathSaysWhereChecksLive(t *testing.T) {
+	for _, path := range []string{"/", "/auth", "/nginx", "/auth/traefik", "/auth/nginx/", "/auth/nginxes", "/auth/nginx/a/b"} {
+		d := &desk{}
+		c := dial(t, serve(t, d.config()))
+		c.send(nginxHead(path)...)
+		c.head()
+		const want = "no check lives at this path: nginx asks /auth/nginx, Envoy /auth/envoy"
+		if err := d.recorded[0].Decision.Outcome.Err; err == nil || err.Error() != want {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

@@ -19,7 +19,7 @@ type proxy struct {
 	path string
 	// read reads one check from the headers that this proxy sets and from no
 	// others; rest is the request's target after path, as it came. A path that
-	// is none of this proxy's gives an empty Context, which is a bad-check.
+	// is none of this proxy's gives a stray Context, which is a bad-check.
 	read func(r *http.Request, rest string) Context
 	// answer sets the headers that tell this proxy the decision, and gives the
 	// status: 200 for an allow, and something else for a denial.
@@ -36,7 +36,7 @@ func proxies() []proxy {
 func unknown() proxy {
 	return proxy{
 		name:   "unknown",
-		read:   func(*http.Request, string) Context { return Context{} },
+		read:   func(*http.Request, string) Context { return Context{Stray: true} },
 		answer: answerInHeaders,
 	}
 }

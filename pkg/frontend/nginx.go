@@ -15,7 +15,7 @@ func nginx() proxy {
 func readNginx(r *http.Request, rest string) Context {
 	route, ok := routeIn(rest)
 	if !ok {
-		return Context{}
+		return Context{Stray: true}
 	}
 	return Context{
 		Route:      route,

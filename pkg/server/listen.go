@@ -40,7 +40,7 @@ func listenTCP(spec string) (net.Listener, error) {
 	case err == nil:
 		return l, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is in use: stop what listens there, or choose another address", spec)
+		return nil, fmt.Errorf("%s is in use (is another altagate or its demo running?): stop what listens there, or choose another address", spec)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s may not be listened on by this user: "+
 			"choose a port above 1023, or give altagate the capability CAP_NET_BIND_SERVICE", spec)

@@ -81,7 +81,7 @@ func TestAnAddressThatCannotBeListenedOnIsExplained(t *testing.T) {
 
 func TestAPortInUseIsAPlainSentence(t *testing.T) {
 	address := open(t, "127.0.0.1:0").Addr().String()
-	refused(t, address, address+" is in use: stop what listens there, or choose another address")
+	refused(t, address, address+" is in use (is another altagate or its demo running?): stop what listens there, or choose another address")
 }
 
 func TestAUnixSocketIsOpenToItsGroupOnlyWhateverTheUmask(t *testing.T) {
