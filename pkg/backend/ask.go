@@ -89,7 +89,7 @@ func Combine(outcomes []check.Outcome) check.Outcome {
 		case o.Verdict == check.Denied:
 			denied = o
 			denials++
-		case o.Overload || !overload:
+		case o.Malformed || !failed.Malformed && (o.Overload || !overload):
 			failed, overload = o, o.Overload
 		}
 		if o.Absent {
@@ -119,7 +119,7 @@ func (b *Backend) put(ctx context.Context, r *check.Request, session string) ans
 	start := time.Now()
 	var a answer
 	if err := b.sendable(r, session); err != nil {
-		a.outcome.Err = err
+		a.outcome.Err, a.outcome.Malformed = err, true
 	} else {
 		limited, cancel := context.WithTimeout(ctx, b.config.Timeout)
 		a = b.walk(limited, r, session)

@@ -73,7 +73,8 @@ type Finding struct {
 func (b *Backend) Trace(ctx context.Context, r *check.Request, session string) Trace {
 	t := Trace{Backend: b.config.Name}
 	t.Outcome.Err = b.sendable(r, session)
-	if t.Outcome.Err == nil {
+	t.Outcome.Malformed = t.Outcome.Err != nil
+	if !t.Outcome.Malformed {
 		send, done := b.apart()
 		defer done()
 		b.traceQuestion(ctx, send, &t, r, session)

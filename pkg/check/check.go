@@ -82,6 +82,9 @@ type Outcome struct {
 	// Absent is set when altagate's own probe found every backend of the route
 	// away. It has a meaning only where Verdict is Unavailable.
 	Absent bool
+	// Malformed is set when the check cannot be put to a backend faithfully, and so
+	// was not: that is the request's fault, and no outage.
+	Malformed bool
 	// Overload is set when the question failed for want of altagate's own
 	// descriptors, ports or memory, which says nothing of the backend.
 	Overload bool

@@ -62,7 +62,7 @@ func TestAPanicIsADenialThatTheLogShows(t *testing.T) {
 		name: "all", policy: policy.Policy{AllowUnavailable: true, DenyStatus: 403}, asking: begun(),
 		backends: []*backend.Backend{nil},
 	}
-	g := &Gate{notify: func(check.Event) {}}
+	g := &Gate{notify: func(check.Event) {}, sessions: noSessions(t)}
 	broken.slowest = &source{}
 	g.current.Store(&compiled{routes: route.New([]route.Rule[*line]{{Name: "all", Value: broken}})})
 	// Without a deadline nobody looks at the timeout of slowest.

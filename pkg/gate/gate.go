@@ -119,7 +119,7 @@ func (g *Gate) decide(ctx context.Context, l *line, r *check.Request) (check.Dec
 	j := g.sessions.Join(l.rules, r)
 	for tried := 0; j.Due != nil && tried < maxDue; tried++ {
 		if !g.renew(ctx, j.Due) {
-			return policy.Late(), true
+			return g.unrenewed(l, r), true
 		}
 		j = g.sessions.Join(l.rules, r)
 	}
@@ -129,10 +129,22 @@ func (g *Gate) decide(ctx context.Context, l *line, r *check.Request) (check.Dec
 	return g.ask(ctx, l, r, &j)
 }
 
+// unrenewed decides when there is no more time for a session's own question. It
+// goes on, and until its outcome the session is in its grace.
+func (g *Gate) unrenewed(l *line, r *check.Request) check.Decision {
+	if j := g.sessions.JoinAtOnce(l.rules, r); j.Decided {
+		return j.Decision
+	}
+	return policy.Late()
+}
+
 // ask puts a request to the route's backends, or shares the call of another check
 // that does. j is what Join gave, and nil where no session may come of it. It is
 // false if l is not in force any longer.
 func (g *Gate) ask(ctx context.Context, l *line, r *check.Request, j *session.Joined) (check.Decision, bool) {
+	if j == nil && g.sessions.Held(l.rules, r, "") {
+		return check.Deny(check.Revoked), true
+	}
 	q := questionOf(r)
 	if j != nil {
 		q.joins, q.standing = true, j.StandingID()
@@ -147,10 +159,7 @@ func (g *Gate) ask(ctx context.Context, l *line, r *check.Request, j *session.Jo
 		}
 		id := session.NewID()
 		d := policy.Decide(l.policy, l.ask(ctx, l.backends, r, id.String()), j != nil && j.Standing)
-		if j == nil {
-			return d
-		}
-		return g.sessions.Settle(l.rules, r, *j, id, d)
+		return g.settle(l, r, j, id, d)
 	})
 	if !ok {
 		return check.Decision{}, false
@@ -160,6 +169,24 @@ func (g *Gate) ask(ctx context.Context, l *line, r *check.Request, j *session.Jo
 		d = policy.Late()
 	}
 	return d, true
+}
+
+// settle draws the consequences of a decision that the backend was asked for.
+func (g *Gate) settle(l *line, r *check.Request, j *session.Joined, id session.ID, d check.Decision) check.Decision {
+	if j == nil {
+		if d.Allow && g.sessions.Held(l.rules, r, d.Outcome.User) {
+			return check.Deny(check.Revoked)
+		}
+		return d
+	}
+	if !d.Allow && d.Reason == check.Backend {
+		// A token that is good for one question may have been asked about by another
+		// request of the viewer's: then its session has been opened since.
+		if now := g.sessions.Join(l.rules, r); now.Decided && now.Decision.Allow {
+			return now.Decision
+		}
+	}
+	return g.sessions.Settle(l.rules, r, *j, id, d)
 }
 
 // renew puts a session's own question, or shares the call that does. It is false

@@ -258,3 +258,88 @@ func TestWhereNothingJoinsEachRequestIsAskedAbout(t *testing.T) {
 		t.Errorf("sessions that nothing can join: %+v", page)
 	}
 }
+
+func TestAQuestionThatCannotBePutIsNoOutage(t *testing.T) {
+	t.Parallel()
+	p := newPortal(t, tokens(http.Header{"X-AuthDuration": {"1"}}))
+	g := open(t, one(p.URL, ", preset: ministra", "allow"), ignore)
+	g.Check(within(t, patience), viewer("/ch1/index.m3u8"))
+	again(t, "the session to end", func() bool {
+		r := viewer("/ch1/1.ts")
+		r.Query = ""
+		return !g.Check(within(t, patience), r).Allow
+	})
+	for _, query := range []string{"altagate_id=;", "altagate_id=x;y=2", "a=1&altagate_id;b"} {
+		r := viewer("/ch1/2.ts")
+		r.Query = query
+		if d := g.Check(within(t, patience), r); d.Allow || d.Reason != check.Malformed {
+			t.Errorf("%s: %+v, want malformed", query, tell(d))
+		}
+	}
+}
+
+func TestAnOperatorsEndHoldsWhateverTheMethod(t *testing.T) {
+	p := newPortal(t, tokens(http.Header{"X-UserId": {"u42"}}))
+	for _, join := range []string{"[token, client]", "[]"} {
+		g := open(t, fmt.Sprintf("backends: {portal: {url: %s}}\nroutes: [{name: all, backends: [portal], session: {join: %s}}]", p.URL, join), ignore)
+		g.Check(within(t, patience), viewer("/ch1/index.m3u8"))
+		if _, err := g.Sessions().EndUser("u42", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []string{"GET", "HEAD", "POST", "PROPFIND"} {
+			r := viewer("/ch1/index.m3u8")
+			r.Method = method
+			if d := g.Check(within(t, patience), r); d.Allow {
+				t.Errorf("join %s, %s: %+v, want revoked", join, method, tell(d))
+			}
+		}
+	}
+}
+
+func TestATokenThatIsGoodOnceIsEnoughForRequestsAtTheSameMoment(t *testing.T) {
+	var used atomic.Bool
+	first, release := make(chan struct{}), make(chan struct{})
+	p := newPortal(t, func(w http.ResponseWriter, r *http.Request) {
+		if !used.Swap(true) {
+			close(first)
+			return
+		}
+		<-release
+		w.WriteHeader(http.StatusForbidden)
+	})
+	g := open(t, one(p.URL, ", timeout: 10s", "deny"), ignore)
+	segment := make(chan check.Decision)
+	go func() {
+		<-first
+		segment <- g.Check(within(t, patience), viewer("/ch1/1.ts"))
+	}()
+	master := g.Check(within(t, patience), viewer("/ch1/index.m3u8"))
+	close(release)
+	if d := <-segment; !master.Allow || !d.Allow {
+		t.Errorf("the playlist: %+v, its segment: %+v", tell(master), tell(d))
+	}
+}
+
+func TestASlowAnswerAboutASessionMakesNobodyLate(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	release := make(chan struct{})
+	defer close(release)
+	p := newPortal(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-AuthDuration", "1")
+		if asked.Add(1) > 1 {
+			<-release
+		}
+	})
+	g := open(t, one(p.URL, ", timeout: 20s", "deny"), ignore)
+	g.Check(within(t, patience), viewer("/ch1/index.m3u8"))
+	again(t, "the answer to be over", func() bool {
+		r := viewer("/ch1/1.ts")
+		r.Query = ""
+		d := g.Check(within(t, 200*time.Millisecond), r)
+		if !d.Allow {
+			t.Fatalf("a viewer who was allowed is denied: %+v", tell(d))
+		}
+		return d.Reason == check.Grace
+	})
+}

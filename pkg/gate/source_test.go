@@ -6,6 +6,7 @@ import (
 
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/route"
+	"github.com/altagate/altagate/pkg/session"
 )
 
 // replaced refuses a call because a reload has just put another config in
@@ -17,7 +18,7 @@ func (r replaced) begin() bool { r.reload(); return false }
 func (replaced) end() {}
 
 func TestACheckThatAReloadOvertakesIsDecidedByTheNewConfig(t *testing.T) {
-	g := &Gate{notify: func(check.Event) {}}
+	g := &Gate{notify: func(check.Event) {}, sessions: noSessions(t)}
 	store := func(l *line) {
 		g.current.Store(&compiled{routes: route.New([]route.Rule[*line]{{Value: l}})})
 	}
@@ -26,6 +27,17 @@ func TestACheckThatAReloadOvertakesIsDecidedByTheNewConfig(t *testing.T) {
 	if d := g.Check(t.Context(), &check.Request{Path: "/a"}); d.Route != "new" {
 		t.Errorf("got %+v", d)
 	}
+}
+
+// noSessions is a store that nothing is in.
+func noSessions(t *testing.T) *session.Store {
+	t.Helper()
+	s, err := session.New(session.Config{Notify: func(check.Event) {}, Ask: func(*session.Question) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
 }
 
 func TestNoCallBeginsWithARetiredBackendAndNoneIsLeftCounted(t *testing.T) {

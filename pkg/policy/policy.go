@@ -20,7 +20,8 @@ const statusBusy = 503
 
 // Decide makes the decision for an outcome. A backend's own word always
 // stands. Without one, a standing session, which the backend allowed and which is
-// in its grace, goes on. For everybody else only a backend that altagate's own probe
+// in its grace, goes on, as long as neither the request nor altagate's own want is
+// the reason: a viewer can cause both. For everybody else only a backend that altagate's own probe
 // found away lets the policy speak: a question that failed while the backend is there is
 // a denial whatever the policy, or any viewer could open the gate by breaking
 // the question.
@@ -30,10 +31,12 @@ func Decide(p Policy, o check.Outcome, standing bool) check.Decision {
 		return check.Decision{Allow: true, Reason: check.Backend, Outcome: o}
 	case o.Verdict == check.Denied:
 		return check.Decision{Reason: check.Backend, Status: p.DenyStatus, Outcome: o}
-	case standing:
-		return check.Decision{Allow: true, Reason: check.Grace, Outcome: o}
+	case o.Malformed:
+		return check.Decision{Reason: check.Malformed, Status: p.DenyStatus, Outcome: o}
 	case o.Overload:
 		return check.Decision{Reason: check.Overload, Status: statusBusy, Outcome: o}
+	case standing:
+		return check.Decision{Allow: true, Reason: check.Grace, Outcome: o}
 	case o.Absent:
 		d := check.Decision{Allow: p.AllowUnavailable, Reason: check.Default, Outcome: o}
 		if !d.Allow {

@@ -49,7 +49,7 @@ func TestEveryOutcomeUnderEachPolicy(t *testing.T) {
 			} {
 				for _, standing := range []bool{false, true} {
 					want := want
-					if standing && r.verdict == check.Unavailable {
+					if standing && r.verdict == check.Unavailable && !r.overload {
 						want = check.Decision{Allow: true, Reason: check.Grace}
 					}
 					want.Outcome = o
@@ -59,6 +59,16 @@ func TestEveryOutcomeUnderEachPolicy(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAQuestionThatCannotBePutIsNoOutage(t *testing.T) {
+	o := check.Outcome{Malformed: true, Absent: true}
+	for _, standing := range []bool{false, true} {
+		d := policy.Decide(policy.Policy{AllowUnavailable: true, DenyStatus: 402}, o, standing)
+		if want := (check.Decision{Reason: check.Malformed, Status: 402, Outcome: o}); d != want {
+			t.Errorf("standing %v: got %+v, want %+v", standing, d, want)
+		}
 	}
 }
 

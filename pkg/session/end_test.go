@@ -1,6 +1,7 @@
 package session
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -93,7 +94,24 @@ func TestARequestSoonBeforeTheTimeIsOverHasTheQuestionPutToo(t *testing.T) {
 		w.wantAsked(0, "nobody watches")
 		w.want(segment, "allow session")
 		w.pass(time.Second)
-		w.wantAsked(2, "a request that may be of either")
+		w.wantAsked(1, "a request that joins the newest")
+	})
+}
+
+func TestViewingsThatAViewerLeftAreNotAskedAboutBecauseHeWatches(t *testing.T) {
+	inWorld(t, viewers(), func(w *world) {
+		w.script(allowFor(10 * time.Second))
+		for token := range 5 {
+			w.want(fmt.Sprintf("%s?token=%d", entry, token), "allow backend")
+		}
+		w.wantAsked(5, "five times zapped back")
+		for range 30 {
+			w.want(segment, "allow session")
+			w.pass(time.Second)
+		}
+		if n := len(w.questions()); n < 3 || n > 5 {
+			t.Errorf("asked %d times in 30 s about one viewing with an answer good for 10 s", n)
+		}
 	})
 }
 

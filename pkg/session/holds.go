@@ -91,6 +91,16 @@ func (s *Store) revoked(rules *Rules, r *check.Request, now time.Time) bool {
 	return false
 }
 
+// Held tells whether an operator's end holds against a request that neither joins
+// nor opens a session, or against the user that a backend has named for it; empty
+// where none has.
+func (s *Store) Held(rules *Rules, r *check.Request, user string) bool {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holds.user(user, now) || s.revoked(rules, r, now)
+}
+
 // forget drops the ends that hold no longer.
 func (h *holds) forget(now time.Time) {
 	over := func(until time.Time) bool { return !now.Before(until) }

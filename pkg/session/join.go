@@ -66,7 +66,13 @@ const maxCandidates = 64
 
 // Join finds the session that a request belongs to, or the denial that it was
 // told a moment ago.
-func (s *Store) Join(rules *Rules, r *check.Request) Joined {
+func (s *Store) Join(rules *Rules, r *check.Request) Joined { return s.join(rules, r, false) }
+
+// JoinAtOnce is Join for a request that cannot wait for a question that is due: the
+// session goes on in its grace until there is an outcome.
+func (s *Store) JoinAtOnce(rules *Rules, r *check.Request) Joined { return s.join(rules, r, true) }
+
+func (s *Store) join(rules *Rules, r *check.Request, atOnce bool) Joined {
 	buf := s.buffers.Get().(*[stream.MaxJoins]stream.Name) //nolint:errcheck,forcetypeassert // The pool holds nothing else.
 	defer s.buffers.Put(buf)
 	names := rules.Layout.Joins(buf[:0], r.Path)
@@ -76,7 +82,7 @@ func (s *Store) Join(rules *Rules, r *check.Request) Joined {
 	if s.holds.against(rules, r, names, now) {
 		return decided(check.Deny(check.Revoked))
 	}
-	f := finder{store: s, rules: rules, request: r, query: stripped(r.Query), names: names, now: now}
+	f := finder{store: s, rules: rules, request: r, query: stripped(r.Query), names: names, now: now, atOnce: atOnce}
 	if j, ok := f.find(); ok {
 		return j
 	}
@@ -96,6 +102,8 @@ type finder struct {
 	query   string // stripped
 	names   []stream.Name
 	now     time.Time
+	// atOnce is set if the request waits for no question.
+	atOnce bool
 	// lapsed is a session that would have been joined, had it not ended.
 	lapsed *session
 }
@@ -165,7 +173,7 @@ func (f *finder) keepOthers(g *group, joined *session) {
 			continue
 		}
 		if end, _ := n.end(); f.now.Before(end) {
-			f.store.keep(n, f.now)
+			f.store.spare(n, f.now)
 		}
 	}
 }
@@ -254,7 +262,8 @@ func (f *finder) use(n *session) (Joined, bool) {
 		return f.joined(n, check.Grace), true
 	case due.IsZero() || f.now.Before(due):
 		return f.joined(n, check.Session), true
-	case f.now.Before(n.retry):
+	case n.failures > 0 || f.atOnce:
+		// Its question is put in the background, at its time.
 		return f.joined(n, check.Grace), true
 	default:
 		return Joined{Due: n.question()}, true
@@ -264,12 +273,29 @@ func (f *finder) use(n *session) (Joined, bool) {
 // joined is an allow by a session.
 func (f *finder) joined(n *session, reason check.Reason) Joined {
 	f.store.touch(n, f.now)
-	return decided(n.allow(reason))
+	return decided(f.store.allow(n, reason))
 }
 
 // allow is the decision that a session makes.
-func (n *session) allow(reason check.Reason) check.Decision {
+func (s *Store) allow(n *session, reason check.Reason) check.Decision {
+	s.sign(n)
 	return check.Decision{Allow: true, Reason: reason, Session: n.text, ID: n.hand, Outcome: n.outcome}
+}
+
+// sign has the session's signed id be of the key that signs now. It is good until
+// the session's grace is over, and a second more, for it is so in whole seconds.
+func (s *Store) sign(n *session) {
+	keys := s.config.Keys
+	if !n.rules.Join.ID {
+		keys = nil
+	}
+	switch {
+	case n.signedBy == keys:
+	case keys == nil:
+		n.hand, n.signedBy = "", nil
+	default:
+		n.hand, n.signedBy = keys.Sign(n.id, n.started.Add(n.rules.max()+n.rules.Grace+time.Second)), keys
+	}
 }
 
 // ids gives the ids that a request carries: of its query, then of its cookies.

@@ -275,16 +275,35 @@ func TestAnIDIsGoodFromFourAddressesWithinIdle(t *testing.T) {
 	})
 }
 
-func TestWithoutOtherJoinsAViewerWhoIsAllowedAnewReplacesItsSession(t *testing.T) {
+func TestWithoutOtherJoinsEqualBoxesWithOneTokenShareASession(t *testing.T) {
 	inWorldOf(t, byID(), withKeys(t), func(w *world) {
 		first := w.wantOf(request(entry), "allow backend")
 		w.pass(time.Second)
 		second := w.wantOf(request(entry), "allow backend")
-		w.wantEnds("a cookieless player", "replaced")
-		w.wantLive(1, "a cookieless player")
-		if first.Session == second.Session || first.ID == second.ID {
-			t.Error("the new session has the old one's id")
+		w.wantLive(1, "two boxes")
+		for _, id := range []string{first.ID, second.ID} {
+			w.want(segment+"?altagate_id="+id, "allow session")
 		}
+	})
+}
+
+func TestAViewerIsHandedAnIDOfTheKeyThatSignsNow(t *testing.T) {
+	inWorldOf(t, viewers(), withKeys(t), func(w *world) {
+		if d := w.wantOf(request(entry+"?token=1"), "allow backend"); d.ID != "" {
+			t.Errorf("without a join by id the viewer is handed %q", d.ID)
+		}
+		withID := *w.rules
+		withID.Join = Join{ID: true, Token: true}
+		w.rules = &withID
+		old := w.wantOf(request(entry+"?token=1"), "allow session").ID
+		w.want(segment+"?altagate_id="+old, "allow session")
+
+		w.store.SetKeys(keysOf(t, secret("b")))
+		renewed := w.wantOf(request(entry+"?token=1"), "allow session").ID
+		if renewed == "" || renewed == old {
+			t.Errorf("after the key was changed the viewer is handed %q, and had %q", renewed, old)
+		}
+		w.want(segment+"?altagate_id="+renewed, "allow session")
 	})
 }
 

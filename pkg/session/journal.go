@@ -43,7 +43,7 @@ func (s *Store) mark(n *session) {
 	if s.config.Journal == nil {
 		return
 	}
-	n.saved = n.last
+	n.saved = n.used()
 	s.dirty[n.id] = true
 	if s.writer != nil {
 		s.writer.nudge()
@@ -203,10 +203,10 @@ func (n *session) record(now time.Time) Record {
 		Addr: n.asked.Addr, UserAgent: n.asked.UserAgent, ByAddress: n.place.viewer.userAgent == "" && n.asked.UserAgent != "",
 		Path: n.asked.Path, Query: n.asked.Query, Method: n.asked.Method, Proxy: n.asked.Proxy,
 		Backend: n.outcome.Backend, User: n.outcome.User, SessionName: n.outcome.SessionName,
-		Started: wall(n.started), Last: wall(n.last), Answered: wall(n.answered),
+		Started: wall(n.started), Last: wall(n.used()), Answered: wall(n.answered),
 		AuthDuration: n.outcome.AuthDuration, Once: n.outcome.Once || n.provisional && n.rules.Once,
 		Requests: n.requests, Provisional: n.provisional, Returned: wall(n.returned),
-		Idle: n.rules.Idle, Max: n.rules.Max, Grace: n.rules.Grace, Hand: n.hand,
+		Idle: n.rules.Idle, Max: n.rules.Max, Grace: n.rules.Grace,
 	}
 	for _, v := range n.from {
 		r.Addrs = append(r.Addrs, v.addr)
@@ -294,7 +294,7 @@ func (c clock) revived(r *Record) *session {
 		verdict = check.Unavailable
 	}
 	n := &session{
-		id: r.ID, text: r.ID.String(), hand: r.Hand, terms: newTerms(r.Query),
+		id: r.ID, text: r.ID.String(), terms: newTerms(r.Query),
 		rules:   &Rules{Route: r.Route, Idle: r.Idle, Max: r.Max, Grace: r.Grace, AllowUnavailable: r.Provisional, Once: r.Once},
 		started: at(r.Started), last: at(r.Last), answered: at(r.Answered), returned: at(r.Returned), saved: at(r.Last),
 		requests: r.Requests, provisional: r.Provisional,

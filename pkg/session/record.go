@@ -34,8 +34,6 @@ type Record struct {
 	Returned    time.Time
 	// Idle, Max and Grace are what the route said.
 	Idle, Max, Grace time.Duration
-	// Hand is the signed id that the viewer was given.
-	Hand string
 	// Addrs are further addresses that joined by the signed id.
 	Addrs []netip.Prefix
 }

@@ -97,19 +97,23 @@ func placeOf(rules *Rules, r *check.Request, name stream.Name) place {
 
 // session is one viewer watching one stream. The Store's lock guards it.
 type session struct {
-	id    ID
-	text  string // id, as headers and logs spell it
-	hand  string // the signed id to hand to the viewer; empty where none is
-	place place
-	rules *Rules
-	terms terms
+	id   ID
+	text string // id, as headers and logs spell it
+	// hand is the signed id to hand to the viewer, and signedBy what has signed it;
+	// empty where none is.
+	hand     string
+	signedBy *Keys
+	place    place
+	rules    *Rules
+	terms    terms
 	// asked is the check that the backend was asked about, and asked again.
 	asked   check.Request
 	outcome check.Outcome
 
 	// started is when the first request came, last when the last one did that was
-	// the session's, or that may have been.
-	started, last time.Time
+	// the session's, and spared when the last one did that joined another, but may
+	// have been of this one.
+	started, last, spared time.Time
 	// answered is when the backend allowed last; of a provisional session, when
 	// it was opened.
 	answered time.Time
@@ -148,9 +152,12 @@ func (n *session) asksAgain() bool {
 	return n.validity() > 0 && !n.outcome.Once
 }
 
+// used is when the session was last used, or may have been.
+func (n *session) used() time.Time { return latest(n.last, n.spared) }
+
 // end is when the session ends by itself, and why.
 func (n *session) end() (at time.Time, why EndReason) {
-	at, why = n.last.Add(max(n.rules.idle(), n.validity())), Idle
+	at, why = n.used().Add(max(n.rules.idle(), n.validity())), Idle
 	if limit := n.started.Add(n.rules.max()); limit.Before(at) {
 		at, why = limit, Max
 	}
@@ -223,8 +230,6 @@ const (
 	Operator EndReason = "operator"
 	// Evicted: it was the longest idle when a bound was reached.
 	Evicted EndReason = "evicted"
-	// Replaced: its viewer was allowed anew, where nothing joins without an id.
-	Replaced EndReason = "replaced"
 	// Confirmed: it was provisional, and the backend has allowed its viewer since.
 	Confirmed EndReason = "confirmed"
 	// Policy: it was opened by a default that the route no longer has.

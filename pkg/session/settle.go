@@ -49,7 +49,7 @@ func (s *Store) stand(n *session, d check.Decision, now time.Time) check.Decisio
 		return check.Decision{Reason: check.Unanswered, Outcome: d.Outcome}
 	}
 	n.requests++
-	return n.allow(check.Grace)
+	return s.allow(n, check.Grace)
 }
 
 // admit opens the session that a backend's allow is for.
@@ -60,8 +60,9 @@ func (s *Store) admit(rules *Rules, r *check.Request, name stream.Name, id ID, d
 	}
 	n := s.prepare(rules, r, name, id, d, now)
 	if g := s.groups[n.place]; g != nil {
-		if old := s.exact[exact{g, n.terms.query}]; old != nil && !s.replaces(n, old, now) {
+		if old := s.exact[exact{g, n.terms.query}]; old != nil && !s.replaces(old, now) {
 			s.touch(old, now)
+			s.sign(old)
 			d.Session, d.ID = old.text, old.hand
 			return d
 		}
@@ -75,17 +76,15 @@ func (s *Store) admit(rules *Rules, r *check.Request, name stream.Name, id ID, d
 }
 
 // replaces ends a session that stands where a newcomer would, and reports
-// whether it did: one that could be joined has just been opened by another
-// request of the viewer, and stays.
-func (s *Store) replaces(n, old *session, now time.Time) bool {
+// whether it did: a live one of the same viewer and query is the same viewing, or
+// that of an equal box, and stays.
+func (s *Store) replaces(old *session, now time.Time) bool {
 	end, why := old.end()
 	switch {
 	case !now.Before(end):
 		s.finish(old, why)
 	case old.provisional:
 		s.finish(old, Confirmed)
-	case !n.rules.Join.Token && !n.rules.Join.Client && !n.rules.Join.Address:
-		s.finish(old, Replaced)
 	default:
 		return false
 	}
@@ -116,10 +115,7 @@ func (s *Store) prepare(rules *Rules, r *check.Request, name stream.Name, id ID,
 	n.asked.IDs = [check.MaxIDs]string{} // they are others' secrets, and no part of the question
 	n.outcome.Err = nil
 	n.outcome.Session = n.text
-	if s.config.Keys != nil && rules.Join.ID {
-		// A second more: it is good in whole seconds, and until the grace is over.
-		n.hand = s.config.Keys.Sign(id, now.Add(rules.max()+rules.Grace+time.Second))
-	}
+	s.sign(n)
 	return n
 }
 

@@ -234,24 +234,30 @@ func (n *session) words() check.SessionInfo {
 	}
 }
 
-// touch notes a request that is a session's.
+// touch notes a request that is a session's, and has its question put in good time.
 func (s *Store) touch(n *session, now time.Time) {
 	n.requests++
+	n.last = now
+	s.keep(n, now)
+	if s.wantsAnswer(n, now) && n.places.at.After(later(now, now)) {
+		s.agenda.move(n, now)
+		s.nudge()
+	}
+}
+
+// spare notes a request that may be a session's. It is no reason to ask about it: a
+// viewer who zapped would have all his old viewings asked about.
+func (s *Store) spare(n *session, now time.Time) {
+	n.spared = now
 	s.keep(n, now)
 }
 
-// keep notes a request that is a session's or may be, and has its question put in
-// good time.
+// keep puts a session that was just used where it belongs.
 func (s *Store) keep(n *session, now time.Time) {
-	n.last = now
 	s.order(n).MoveToFront(n.places.used)
 	s.shares[n.place.viewer.addr].MoveToFront(n.places.shared)
 	if now.Sub(n.saved) >= n.savedEvery() {
 		s.mark(n)
-	}
-	if s.wantsAnswer(n, now) && n.places.at.After(later(now, now)) {
-		s.agenda.move(n, now)
-		s.nudge()
 	}
 }
 
@@ -263,21 +269,22 @@ func (s *Store) room(addr netip.Prefix, provisional bool, now time.Time) bool {
 	if mine := s.shares[addr]; mine != nil && mine.Len() >= max(s.config.Limit/shareOf, minShare) {
 		return s.evict(mine, provisional, now)
 	}
-	if provisional && s.provisional.Len() >= s.config.Limit/2 {
+	full := s.paid.Len()+s.provisional.Len() >= s.config.Limit
+	if provisional && (full || s.provisional.Len() >= s.config.Limit/2) {
 		return s.evict(s.provisional, provisional, now)
 	}
-	if s.paid.Len()+s.provisional.Len() < s.config.Limit {
-		return true
-	}
-	return s.evict(s.provisional, provisional, now) || s.evict(s.paid, provisional, now)
+	return !full || s.evict(s.provisional, provisional, now) || s.evict(s.paid, provisional, now)
 }
 
-// evict ends the longest idle session of a list, if one may go.
+// evict ends the longest idle session of a list, if one may go. Among the paid ones
+// of an address it looks for a provisional one only so far.
 func (s *Store) evict(of *list.List, provisional bool, now time.Time) bool {
-	for e := of.Back(); e != nil; e = e.Prev() {
+	tried := 0
+	for e := of.Back(); e != nil && tried < maxCandidates; e = e.Prev() {
+		tried++
 		n := e.Value.(*session) //nolint:errcheck,forcetypeassert // The list holds nothing else.
 		switch {
-		case now.Sub(n.last) < restless:
+		case now.Sub(n.used()) < restless:
 			return false
 		case provisional && !n.provisional:
 		default:

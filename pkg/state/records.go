@@ -44,7 +44,6 @@ func sessionMessage(r *session.Record) (*altagatev1.Session, error) {
 		Idle:         int64(r.Idle),
 		Max:          int64(r.Max),
 		Grace:        int64(r.Grace),
-		Hand:         []byte(r.Hand),
 	}
 	for _, a := range r.Addrs {
 		m.Joined = append(m.Joined, networkBytes(a))
@@ -88,7 +87,6 @@ func sessionRecord(key []byte, m *altagatev1.Session) (session.Record, error) {
 		Idle:         time.Duration(m.GetIdle()),
 		Max:          time.Duration(m.GetMax()),
 		Grace:        time.Duration(m.GetGrace()),
-		Hand:         string(m.GetHand()),
 	}
 	if r.Addr, err = addressOf(m.GetAddress()); err != nil {
 		return r, err

@@ -254,8 +254,6 @@ type Session struct {
 	Idle  int64 `protobuf:"varint,23,opt,name=idle,proto3" json:"idle,omitempty"`
 	Max   int64 `protobuf:"varint,24,opt,name=max,proto3" json:"max,omitempty"`
 	Grace int64 `protobuf:"varint,25,opt,name=grace,proto3" json:"grace,omitempty"`
-	// The signed id that the viewer was given.
-	Hand []byte `protobuf:"bytes,26,opt,name=hand,proto3" json:"hand,omitempty"`
 	// Further addresses that joined by the signed id: each an address like that
 	// above, then one byte, the prefix length.
 	Joined        [][]byte `protobuf:"bytes,27,rep,name=joined,proto3" json:"joined,omitempty"`
@@ -466,13 +464,6 @@ func (x *Session) GetGrace() int64 {
 		return x.Grace
 	}
 	return 0
-}
-
-func (x *Session) GetHand() []byte {
-	if x != nil {
-		return x.Hand
-	}
-	return nil
 }
 
 func (x *Session) GetJoined() [][]byte {
@@ -722,7 +713,7 @@ const file_altagate_v1_state_proto_rawDesc = "" +
 	"\vrevocations\x18\x04 \x01(\v2\x12.altagate.v1.TotalR\vrevocations\"/\n" +
 	"\x05Total\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x10\n" +
-	"\x03sum\x18\x02 \x01(\x06R\x03sum\"\x8a\x06\n" +
+	"\x03sum\x18\x02 \x01(\x06R\x03sum\"\xf6\x05\n" +
 	"\aSession\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\fR\x05route\x12\x16\n" +
 	"\x06scheme\x18\x02 \x01(\fR\x06scheme\x12\x12\n" +
@@ -751,8 +742,7 @@ const file_altagate_v1_state_proto_rawDesc = "" +
 	"\breturned\x18\x16 \x01(\v2\x11.altagate.v1.TimeR\breturned\x12\x12\n" +
 	"\x04idle\x18\x17 \x01(\x03R\x04idle\x12\x10\n" +
 	"\x03max\x18\x18 \x01(\x03R\x03max\x12\x14\n" +
-	"\x05grace\x18\x19 \x01(\x03R\x05grace\x12\x12\n" +
-	"\x04hand\x18\x1a \x01(\fR\x04hand\x12\x16\n" +
+	"\x05grace\x18\x19 \x01(\x03R\x05grace\x12\x16\n" +
 	"\x06joined\x18\x1b \x03(\fR\x06joined\"\xa1\x02\n" +
 	"\n" +
 	"Revocation\x12\x18\n" +
