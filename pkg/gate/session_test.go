@@ -236,13 +236,12 @@ func TestASessionIsAskedAboutAtTheBackendThatAllowedIt(t *testing.T) {
 	allows := newPortal(t, tokens(http.Header{"X-AuthDuration": {"1"}}))
 	g := open(t, fmt.Sprintf("backends: {a: {url: %s}, b: {url: %s}}\nroutes: [{name: all, backends: [a, b]}]", denies.URL, allows.URL), ignore)
 	g.Check(within(t, patience), viewer("/ch1/index.m3u8"))
-	before := len(denies.asked())
 	allows.until(t, "the question to be repeated", func() bool {
 		watching(t, g, check.Session, "/ch1/1.ts")
 		return len(allows.asked()) > 1
 	})
-	if n := len(denies.asked()); n != before {
-		t.Errorf("the backend that had not allowed it was asked %d times more", n-before)
+	if n := len(denies.asked()); n > 1 {
+		t.Errorf("the backend that had not allowed it was asked %d times, want once at the most", n)
 	}
 }
 

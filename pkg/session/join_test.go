@@ -287,26 +287,6 @@ func TestWithoutOtherJoinsEqualBoxesWithOneTokenShareASession(t *testing.T) {
 	})
 }
 
-func TestAViewerIsHandedAnIDOfTheKeyThatSignsNow(t *testing.T) {
-	inWorldOf(t, viewers(), withKeys(t), func(w *world) {
-		if d := w.wantOf(request(entry+"?token=1"), "allow backend"); d.ID != "" {
-			t.Errorf("without a join by id the viewer is handed %q", d.ID)
-		}
-		withID := *w.rules
-		withID.Join = Join{ID: true, Token: true}
-		w.rules = &withID
-		old := w.wantOf(request(entry+"?token=1"), "allow session").ID
-		w.want(segment+"?altagate_id="+old, "allow session")
-
-		w.store.SetKeys(keysOf(t, secret("b")))
-		renewed := w.wantOf(request(entry+"?token=1"), "allow session").ID
-		if renewed == "" || renewed == old {
-			t.Errorf("after the key was changed the viewer is handed %q, and had %q", renewed, old)
-		}
-		w.want(segment+"?altagate_id="+renewed, "allow session")
-	})
-}
-
 func TestAnIDIsGoodForTheWholeSession(t *testing.T) {
 	rules := byID()
 	rules.Max = time.Hour
