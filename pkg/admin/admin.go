@@ -13,6 +13,7 @@ const index = `altagate
 /healthz          200 while the process lives
 /readyz           200 while it takes checks, 503 while it stops
 /api/v1/sessions  who watches, and how to end it (docs/api.md); on loopback and Unix sockets only
+/api/v1/backends  what is there, what is away and since when; on loopback and Unix sockets only
 `
 
 // Handler answers GET and HEAD for /metrics with the handler given, /healthz,

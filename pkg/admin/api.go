@@ -24,14 +24,15 @@ func On(l net.Listener) context.Context {
 	return context.WithValue(context.Background(), listener{}, l.Addr())
 }
 
-// API answers for /api/v1/sessions, and leaves the other paths to otherwise.
+// API answers for /api/v1/sessions and /api/v1/backends, and leaves the paths that
+// are not below /api/ to otherwise.
 //
 // Whoever reaches it may end every session, so it answers only on a listener on
 // loopback or a Unix socket (see On), and only what is asked under a name of
 // this machine: a page of another site, whose name was made to resolve to
 // loopback, reads nothing. Nor can one change anything from its own name.
-func API(sessions Sessions, otherwise http.Handler) http.Handler {
-	api := api{sessions}
+func API(sessions Sessions, backends Backends, otherwise http.Handler) http.Handler {
+	api := api{sessions, backends}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/api/") {
 			otherwise.ServeHTTP(w, r)
@@ -41,7 +42,10 @@ func API(sessions Sessions, otherwise http.Handler) http.Handler {
 	})
 }
 
-type api struct{ sessions Sessions }
+type api struct {
+	sessions Sessions
+	backends Backends
+}
 
 // reply is what the API answers: a status and what becomes its JSON.
 type reply struct {
@@ -67,25 +71,51 @@ func (a api) reply(r *http.Request) reply {
 	if no, refused := barred(r); refused {
 		return no
 	}
-	const collection = "/api/v1/sessions"
 	path := r.URL.Path
-	id, one := strings.CutPrefix(path, collection+"/")
-	change := r.Method == http.MethodDelete
-	switch {
-	case path != collection && (!one || id == ""):
-		return fail(http.StatusNotFound, "there is nothing at this path: the API is %s and %s/ID", collection, collection)
-	case r.Method != http.MethodGet && r.Method != http.MethodHead && !change:
-		no := fail(http.StatusMethodNotAllowed, "only GET, HEAD and DELETE are answered here")
-		no.allow = "GET, HEAD, DELETE"
-		return no
-	case one && change:
-		return a.end(id, r.URL.RawQuery)
-	case one:
-		return a.find(id, r.URL.RawQuery)
-	case change:
-		return a.endMany(r.URL.RawQuery)
+	if name, ok := below(path, sessionsPath); ok {
+		return a.ofSessions(r, name)
+	}
+	if name, ok := below(path, backendsPath); ok {
+		return a.ofBackends(r, name)
+	}
+	return fail(http.StatusNotFound, "there is nothing at this path: the API is %[1]s, %[1]s/ID, %[2]s and %[2]s/NAME", sessionsPath, backendsPath)
+}
+
+const (
+	sessionsPath = "/api/v1/sessions"
+	backendsPath = "/api/v1/backends"
+)
+
+// below gives the name of one of a collection, and an empty one for all of it.
+func below(path, collection string) (name string, ok bool) {
+	rest, ok := strings.CutPrefix(path, collection)
+	name, one := strings.CutPrefix(rest, "/")
+	return name, ok && (rest == "" || one && name != "")
+}
+
+// onlyMethods is the answer to any other.
+func onlyMethods(words, allow string) reply {
+	no := fail(http.StatusMethodNotAllowed, "only %s are answered here", words)
+	no.allow = allow
+	return no
+}
+
+// ofSessions answers about all sessions, or about the one with the id.
+func (a api) ofSessions(r *http.Request, id string) reply {
+	query := r.URL.RawQuery
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		if id != "" {
+			return a.find(id, query)
+		}
+		return a.list(query)
+	case http.MethodDelete:
+		if id != "" {
+			return a.end(id, query)
+		}
+		return a.endMany(query)
 	default:
-		return a.list(r.URL.RawQuery)
+		return onlyMethods("GET, HEAD and DELETE", "GET, HEAD, DELETE")
 	}
 }
 

@@ -24,7 +24,7 @@ func FuzzParameters(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, target byte, query string) {
 		store := three()
-		a := api{store}
+		a := api{sessions: store}
 		var got reply
 		switch target % 4 {
 		case 0:

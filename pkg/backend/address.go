@@ -29,7 +29,9 @@ var errNoneLeft = errors.New("there is no further address")
 type address struct {
 	*endpoint
 	state state
-	// why is the probe's failure; nil unless the address is away.
+	// since is when the state began.
+	since time.Time
+	// why is the probe's failure; nil unless the address is away or suspect.
 	why error
 	// own is altagate's own failure that left the last probe without a finding.
 	own error
@@ -41,6 +43,8 @@ type address struct {
 	findings uint64
 	// inflight counts the questions at the address.
 	inflight int
+	// asked is when the last of the questions ended.
+	asked time.Time
 }
 
 // pool is the addresses of a backend. Each is there or away, and only the pool's
@@ -70,7 +74,7 @@ func newPool(c Config, endpoints []*endpoint, ask func(context.Context, *endpoin
 	}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	for _, e := range endpoints {
-		p.all = append(p.all, &address{endpoint: e})
+		p.all = append(p.all, &address{endpoint: e, since: time.Now()})
 	}
 	return p
 }
@@ -149,6 +153,7 @@ func (p *pool) leave(a *address) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a.inflight--
+	a.asked = time.Now()
 	if a.suspect && a.inflight == 0 {
 		p.wake()
 	}

@@ -27,8 +27,11 @@ type answer struct {
 
 // Ask puts one question to the backend. It returns with the reply, or, if there
 // was none, when the probe has found whether the backend is away, or when ctx
-// ends. The question itself takes no longer than Timeout; the finding can take a
-// second or two more, so a caller that wants it gives ctx that time.
+// ends. The question itself takes no longer than Timeout; the finding can take
+// longer, so a caller that wants it gives ctx that time.
+//
+// A question that was sent and got no answer in time waits for no finding, and is
+// never absent: it may itself be what the backend is busy with.
 //
 // A question that ctx's cancellation calls off is no failure of the backend:
 // nothing is probed for it and no event reported.
@@ -63,7 +66,7 @@ func Ask(ctx context.Context, backends []*Backend, r *check.Request, session str
 			return a.outcome
 		}
 		all[a.i] = a.answer
-		decided = decided || a.outcome.Verdict == check.Denied || a.outcome.Overload
+		decided = decided || !a.due && !a.outcome.Absent
 	}
 	outcomes := make([]check.Outcome, len(backends))
 	for i, b := range backends {
@@ -183,7 +186,7 @@ func (b *Backend) walk(ctx context.Context, r *check.Request, session string) an
 		}
 		b.pool.look(a)
 		if sent || ctx.Err() != nil {
-			return answer{outcome: check.Outcome{Err: last}, due: true, asked: true}
+			return answer{outcome: check.Outcome{Err: last}, due: !sent || ctx.Err() == nil, asked: true}
 		}
 	}
 }

@@ -41,7 +41,7 @@ func TestSeveralBackendsAreAskedAtOnceAndAnyAllowWins(t *testing.T) {
 		{"a deny, and the other hangs with its probe", says(403), says(200), silence, silence, "unanswered", "b", 2 * time.Second},
 		{"a deny, and the other has no descriptors", says(403), says(200), noDescriptors, says(200), "overload", "b", 0},
 		{"both are away", says(200), refuse, says(200), refuse, "absent", "", 0},
-		{"both hang with their probes", silence, silence, silence, silence, "absent", "", 3 * time.Second},
+		{"both hang with their probes", silence, silence, silence, silence, "unanswered", "", 2 * time.Second},
 		{"one is away, and the other resets", says(200), refuse, slowly(50*ms, reset), says(200), "unanswered", "b", 50 * ms},
 		{"one is away, and the other has no descriptors", says(200), refuse, noDescriptors, says(200), "overload", "", 0},
 		{"one is away, and the probe of the other has none", says(200), refuse, slowly(50*ms, reset), noDescriptors, "overload", "b", 50 * ms},

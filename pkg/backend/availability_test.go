@@ -77,36 +77,6 @@ func TestAQuestionBeforeTheFirstFindingIsPutAndItsFailureWaitsForIt(t *testing.T
 	})
 }
 
-func TestAHungBackendIsAwayAfterASecondProbeThatWaitsForTheQuestionsUnderWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, e := newScript(), &events{}
-		s.set("a", says(200), says(200))
-		b := scripted(t, s, e, "a")
-		s.calls()
-		s.set("a", silence, silence)
-
-		first := ask(t, b)
-		time.Sleep(1500 * time.Millisecond)
-		late := ask(t, b) // goes ahead: no probe has gone unanswered yet
-		time.Sleep(600 * time.Millisecond)
-		waiting := ask(t, b) // at 2.1s one has
-		for name, o := range map[string]<-chan check.Outcome{"first": first, "late": late, "waiting": waiting} {
-			if got := word(<-o); got != "absent" {
-				t.Errorf("%s: %s", name, got)
-			}
-		}
-		// The first probe comes at half the first question's timeout; the
-		// second when the last question has run out, at 1.5s + 2s.
-		want := []string{"0s question a", "1s probe a", "1.5s question a", "3.5s probe a"}
-		if diff := cmp.Diff(want, s.calls()); diff != "" {
-			t.Error(diff)
-		}
-		if diff := cmp.Diff([]string{"http://a there=true up=true", "http://a there=false up=false"}, e.turns()); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
 func TestQuestionsThatWaitForTheSecondProbeGoAheadWhenItIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, e := newScript(), &events{}

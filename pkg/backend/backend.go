@@ -101,7 +101,7 @@ func assemble(c Config, send sender) (*Backend, error) {
 		return nil, err
 	}
 	if b.send == nil {
-		b.send = b.transport.RoundTrip
+		b.send = renewing(b.transport, maxAge)
 	}
 	b.pool = newPool(c, endpoints, func(ctx context.Context, e *endpoint) error {
 		return probe(ctx, b.send, e, c.UnavailableStatuses)

@@ -34,7 +34,9 @@ func TestAListenerThatNeverAnswersIsAwayAfterTwoProbes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	b := start(t, Config{Timeout: 50 * time.Millisecond}, "http://"+l.Addr().String())
+	turned := make(chan check.Event, 1)
+	b := start(t, Config{Timeout: 50 * time.Millisecond, Notify: func(e check.Event) { turned <- e }}, "http://"+l.Addr().String())
+	<-turned
 	if o := b.Ask(t.Context(), viewer(), "s1"); word(o) != "absent" {
 		t.Errorf("outcome is %+v", o)
 	}

@@ -68,7 +68,7 @@ func serve(t *testing.T, answer http.HandlerFunc) (address string, questions *co
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
-		questions.add()
+		questions.add(1)
 		answer(w, r)
 	}))
 	t.Cleanup(s.Close)
@@ -141,10 +141,10 @@ type counter struct {
 	n  int
 }
 
-func (c *counter) add() {
+func (c *counter) add(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.n++
+	c.n += n
 }
 
 func (c *counter) get() int {

@@ -17,6 +17,9 @@ const (
 	// pause is the time between probes of an address that is away, give or take
 	// a tenth.
 	pause = time.Second
+	// aftermath is for how long after a question has ended it is taken to hold
+	// the portal: a script goes on when its caller has left.
+	aftermath = 10 * time.Second
 )
 
 // probe asks for an endpoint's probe URL. Any HTTP answer means that it is
@@ -62,17 +65,37 @@ func (p *pool) follow(a *address) {
 	}
 }
 
-// examine probes an address; the second time if there is no answer, since the
-// portal's only worker may be held by a viewer's question. So that this cannot
-// last, new questions wait meanwhile, and those under way run out first. An
-// address that is away has none, and is probed once.
+// examine probes an address, and again if there is no answer: viewers' questions
+// may hold all of the portal's workers, and go on holding them when altagate has
+// given them up. So that this cannot last, new questions wait meanwhile, those
+// under way run out first, and only a silence that they do not explain counts.
+// An address that is away has no questions, and is probed once.
 func (p *pool) examine(a *address) error {
 	err := p.probeOnce(p.ctx, a.endpoint)
-	if err == nil || !isSilent(err) || !p.suspect(a) {
+	if err == nil || !isSilent(err) || !p.suspect(a, err) {
 		return err
 	}
 	p.drain(a)
-	return p.probeOnce(p.ctx, a.endpoint)
+	for {
+		begun := time.Now()
+		err = p.probeOnce(p.ctx, a.endpoint)
+		if err == nil || !isSilent(err) || !p.explained(a, begun) {
+			return err
+		}
+		select {
+		case <-time.After(pause - time.Since(begun)):
+		case <-p.ctx.Done():
+			return p.ctx.Err()
+		}
+	}
+}
+
+// explained tells whether questions may be why a probe, begun at that time, got
+// no answer.
+func (p *pool) explained(a *address, begun time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return a.inflight > 0 || begun.Before(a.asked.Add(aftermath))
 }
 
 // probeOnce waits for one probe's answer, but not for longer than patience.
@@ -82,12 +105,16 @@ func (p *pool) probeOnce(ctx context.Context, e *endpoint) error {
 	return p.ask(ctx, e)
 }
 
-// suspect makes new questions for an address wait, unless it is away already.
-func (p *pool) suspect(a *address) bool {
+// suspect makes new questions for an address wait, unless it is away already. why
+// is the failure of the probe.
+func (p *pool) suspect(a *address, why error) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a.suspect = a.state != away
-	return a.suspect
+	if a.state == away {
+		return false
+	}
+	a.suspect, a.why = true, why
+	return true
 }
 
 // drain waits until no question is under way at an address, which is within the
@@ -119,6 +146,9 @@ func (p *pool) record(a *address, err error) (isAway bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a.pending, a.suspect, a.own = false, false, nil
+	if a.state != away {
+		a.why = nil
+	}
 	a.findings++
 	defer p.wake()
 	switch {
@@ -134,6 +164,7 @@ func (p *pool) record(a *address, err error) (isAway bool) {
 		a.state, a.why = away, err
 	}
 	if a.state != was {
+		a.since = time.Now()
 		p.events = append(p.events, check.Turned{
 			Backend: p.name, Address: a.name, There: err == nil, Up: p.up(), Err: err,
 		})

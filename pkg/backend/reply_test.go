@@ -135,7 +135,7 @@ func TestAReplyThatHangsIsUnavailableAfterTheTimeout(t *testing.T) {
 func TestAKeptConnectionThatClosesWithoutAByteCostsNothing(t *testing.T) {
 	var conns counter
 	address := raw(t, func(c net.Conn, _ string) {
-		conns.add()
+		conns.add(1)
 		// The second question on this connection is read and never answered.
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		c.Read(make([]byte, 1))

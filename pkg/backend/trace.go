@@ -35,7 +35,7 @@ type Trace struct {
 	ReplyHeader []Field
 	Body        []byte
 	// Outcome is what the question gave, with Absent and Overload as a running
-	// altagate would find them.
+	// altagate would find them, once a silence has lasted.
 	Outcome check.Outcome
 	// Probes are the findings about all addresses, in order; nil if there was a
 	// complete reply.

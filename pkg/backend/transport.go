@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,8 @@ const (
 	// maxIdleTime is how long an unused connection is kept, which is also how
 	// soon a quiet backend's changed DNS name is looked up again.
 	maxIdleTime = 30 * time.Second
+	// maxAge is how soon a busy backend's is.
+	maxAge = time.Minute
 )
 
 // newTransport makes what sends to the backend: HTTP/1.1, no environment
@@ -46,6 +49,21 @@ func newTransport(c Config, ca []byte) (*http.Transport, error) {
 		IdleConnTimeout:        maxIdleTime,
 		MaxResponseHeaderBytes: maxHeader,
 	}, nil
+}
+
+// renewing sends by a transport. Each age the connections that are not in use are
+// closed, so that questions go where the backend's name points to by now: net/http
+// keeps a busy connection for ever.
+func renewing(t *http.Transport, age time.Duration) sender {
+	begun := time.Now()
+	var renewed atomic.Int64 // since begun
+	return func(r *http.Request) (*http.Response, error) {
+		now, before := time.Since(begun), renewed.Load()
+		if now-time.Duration(before) > age && renewed.CompareAndSwap(before, int64(now)) {
+			t.CloseIdleConnections()
+		}
+		return t.RoundTrip(r)
+	}
 }
 
 // newTLS makes the TLS settings. The authorities are read here and not by the

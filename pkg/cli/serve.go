@@ -200,7 +200,7 @@ func (a *sidecar) overHTTP(handler http.Handler) *http.Server {
 
 // administration serves what operators ask.
 func (a *sidecar) administration() *http.Server {
-	s := a.overHTTP(admin.API(a.gate.Sessions(), admin.Handler(a.telemetry.Metrics(), a.ready.Is)))
+	s := a.overHTTP(admin.API(a.gate.Sessions(), a.gate, admin.Handler(a.telemetry.Metrics(), a.ready.Is)))
 	s.BaseContext = admin.On
 	return s
 }

@@ -39,7 +39,8 @@ type line struct {
 
 // verdictTime is what a call may take beyond the backend's timeout: a failed
 // question waits for altagate's own probe, which takes two seconds when the
-// backend hangs, after the other questions under way ran out.
+// backend hangs, after the other questions under way ran out. Where these leave it
+// longer in doubt, the check is late.
 const verdictTime = 3 * time.Second
 
 // compile builds what cfg says, with the backends of before where they are the

@@ -298,7 +298,7 @@ func TestAnOperatorsEndHoldsWhateverTheMethod(t *testing.T) {
 func TestATokenThatIsGoodOnceIsEnoughForRequestsAtTheSameMoment(t *testing.T) {
 	var used atomic.Bool
 	first, release := make(chan struct{}), make(chan struct{})
-	p := newPortal(t, func(w http.ResponseWriter, r *http.Request) {
+	p := newPortal(t, func(w http.ResponseWriter, _ *http.Request) {
 		if !used.Swap(true) {
 			close(first)
 			return
@@ -324,7 +324,7 @@ func TestASlowAnswerAboutASessionMakesNobodyLate(t *testing.T) {
 	var asked atomic.Int32
 	release := make(chan struct{})
 	defer close(release)
-	p := newPortal(t, func(w http.ResponseWriter, r *http.Request) {
+	p := newPortal(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-AuthDuration", "1")
 		if asked.Add(1) > 1 {
 			<-release

@@ -1,7 +1,11 @@
 // Package route finds what belongs to a host and a path.
 package route
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Rule says which requests get Value.
 type Rule[T any] struct {
@@ -69,6 +73,12 @@ func (t *Table[T]) Find(name, host, path string) (T, bool) {
 		value, length = t.any.find(path)
 	}
 	return value, length > 0
+}
+
+// Names gives the names of the rules that have one, in order.
+func (t *Table[T]) Names() []string {
+	names := slices.Sorted(maps.Keys(t.named))
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 func withoutPort(host string) string {

@@ -185,3 +185,9 @@ func BenchmarkFindAmongAThousandRoutes(b *testing.B) {
 		})
 	}
 }
+
+func TestNamesAreThoseOfTheRulesThatHaveOne(t *testing.T) {
+	if got, want := New(rules()).Names(), []string{"live", "port", "rest", "sport", "v6", "vod"}; !slices.Equal(got, want) {
+		t.Errorf("names are %q, want %q", got, want)
+	}
+}
