@@ -76,9 +76,9 @@ func (s *Store) join(rules *Rules, r *check.Request, atOnce bool) Joined {
 	buf := s.buffers.Get().(*[stream.MaxJoins]stream.Name) //nolint:errcheck,forcetypeassert // The pool holds nothing else.
 	defer s.buffers.Put(buf)
 	names := rules.Layout.Joins(buf[:0], r.Path)
-	now := time.Now()
 	s.mu.Lock()
 	defer s.unlock()
+	now := time.Now() // under the lock, so that nothing was noted later than it
 	if s.holds.against(rules, r, names, now) {
 		return decided(check.Deny(check.Revoked))
 	}
@@ -260,6 +260,11 @@ func (f *finder) use(n *session) (Joined, bool) {
 		return f.joined(n, check.Default), true
 	case n.provisional && n.rules.Once:
 		return f.joined(n, check.Grace), true
+	case n.provisional && f.now.Before(n.retry):
+		// The backend is there, and has not allowed it: it is as any newcomer.
+		return decided(check.Decision{Reason: check.Unanswered}), true
+	case n.provisional:
+		return Joined{Due: n.question()}, true
 	case due.IsZero() || f.now.Before(due):
 		return f.joined(n, check.Session), true
 	case n.failures > 0 || f.atOnce:

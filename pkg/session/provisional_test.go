@@ -79,21 +79,38 @@ func TestAProvisionalSessionThatPausesIsAskedAboutByItsNextRequest(t *testing.T)
 	})
 }
 
-// The question of a provisional session may fail, but then it lives on until grace
-// is over, and no longer.
-func TestAProvisionalSessionWhoseQuestionFailsEndsAfterGrace(t *testing.T) {
+// The question of a provisional session may fail while the backend is there. Its
+// viewer is then as any newcomer, or who broke the question would ride on; it is
+// asked again until its time is over.
+func TestAProvisionalSessionWhoseQuestionFailsLetsNobodyIn(t *testing.T) {
 	inWorld(t, openRoute(), func(w *world) {
 		w.goAway(true)
 		w.want(entry, "allow default")
 		w.goAway(false)
 		w.fail(true)
-		began := time.Now()
-		for time.Since(began) < DefaultGrace-time.Second {
-			w.want(segment, "allow grace")
+		for range 60 {
+			w.want(segment, "deny unanswered")
 			w.pass(time.Second)
 		}
-		w.pass(5 * time.Second)
-		w.want(segment, "deny unanswered")
+		w.fail(false)
+		w.pass(lastRetry)
+		w.want(segment, "allow session")
+	})
+}
+
+func TestAProvisionalSessionWhoseQuestionFailsForItsGraceEnds(t *testing.T) {
+	rules := openRoute()
+	rules.Grace = 5 * time.Minute
+	inWorld(t, rules, func(w *world) {
+		w.goAway(true)
+		w.want(entry, "allow default")
+		w.goAway(false)
+		w.fail(true)
+		began := time.Now()
+		for time.Since(began) < rules.Grace+5*time.Second {
+			w.want(segment, "deny unanswered")
+			w.pass(time.Second)
+		}
 		w.wantEnds("grace", "unavailable")
 	})
 }
