@@ -58,6 +58,8 @@ func (a *sidecar) follow(ctx context.Context, r reloads) {
 
 // reload puts cfg in force, or says why the old config stays so.
 func (a *sidecar) reload(cfg *config.Config, err error) {
+	a.warn(a.notifier.Reloading())
+	defer func() { a.warn(a.notifier.Ready(true)) }()
 	if err == nil {
 		err = a.apply(cfg)
 	}

@@ -35,7 +35,10 @@ func serveCommand(build Build) *cobra.Command {
 that it is no longer ready, answers what it has, and goes (10 s at most).
 
 A config file is read again on SIGHUP and when it changes; one with a mistake
-leaves the old config in force. Listen addresses change with a restart only.`,
+leaves the old config in force. Listen addresses change with a restart only.
+
+Sockets that systemd hands over, named http, grpc and admin, are used in place of
+the addresses of these listeners: a restart then loses no check.`,
 		Example: `  altagate serve --backend http://10.0.0.5/auth
   altagate serve --config /etc/altagate/altagate.yaml`,
 		Args: cobra.NoArgs,
@@ -53,6 +56,14 @@ func (s *settings) serve(ctx context.Context, build Build, logs io.Writer) error
 	defer cancel()
 	changes := watchFile(ctx, s.file)
 	defer changes.stop()
+	notifier, err := server.NewNotifier()
+	if err != nil {
+		return err
+	}
+	if s.inherited, err = server.Inherit("http", "grpc", "admin"); err != nil {
+		return err
+	}
+	defer s.inherited.Close()
 	cfg, err := s.load()
 	if err != nil {
 		return err
@@ -62,6 +73,8 @@ func (s *settings) serve(ctx context.Context, build Build, logs io.Writer) error
 		return err
 	}
 	defer a.close()
+	a.notifier = notifier
+	a.ready.Watch(func(is bool) { a.warn(notifier.Ready(is)) })
 	doors, err := a.open(cfg.Listen)
 	if err != nil {
 		return err
@@ -84,6 +97,7 @@ type sidecar struct {
 	sessionLimit int
 	callers      atomic.Pointer[viewer.Callers]
 	ready        server.Ready
+	notifier     server.Notifier
 }
 
 // serve runs the services until ctx ends, and reloads meanwhile.
@@ -95,6 +109,7 @@ func (a *sidecar) serve(ctx context.Context, changes reloads, services []server.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	beside.Go(func() { a.troubles.write(running, a.telemetry.Log()) })
+	beside.Go(func() { a.notifier.LiveUntil(running) })
 	log.SetOutput(server.Lines(a.troubles.tell))
 	defer log.SetOutput(io.Discard)
 
@@ -117,6 +132,13 @@ func (a *sidecar) close() {
 		}
 	}
 	a.telemetry.Flush()
+}
+
+// warn writes an error that changes nothing.
+func (a *sidecar) warn(err error) {
+	if err != nil {
+		a.telemetry.Log().Warn().Msg(err.Error())
+	}
 }
 
 func newSidecar(cfg *config.Config, s *settings, build Build, logs io.Writer) (*sidecar, error) {
@@ -154,15 +176,10 @@ type door struct {
 }
 
 // address is where the listener is, which for port 0 the config does not say.
-func (d door) address() string {
-	addr := d.service.Listener.Addr()
-	if addr.Network() == "unix" {
-		return "unix:" + addr.String()
-	}
-	return addr.String()
-}
+func (d door) address() string { return server.Address(d.service.Listener.Addr()) }
 
-// open opens the listeners of what is turned on. On an error none is left open.
+// open opens the listeners of what is turned on, save those that were inherited.
+// On an error none is left open.
 func (a *sidecar) open(listen config.Listen) ([]door, error) {
 	checks := frontend.Config{
 		Checker: a.gate,
@@ -183,7 +200,7 @@ func (a *sidecar) open(listen config.Listen) ([]door, error) {
 		if w.address == "" {
 			continue
 		}
-		l, err := server.Listen(w.address)
+		l, err := a.listenFor(w.name, w.address)
 		if err != nil {
 			closeAll(services(doors))
 			return nil, fmt.Errorf("listening for %s: %w", w.name, err)
@@ -192,6 +209,15 @@ func (a *sidecar) open(listen config.Listen) ([]door, error) {
 		doors = append(doors, door{w.name, w.service})
 	}
 	return doors, nil
+}
+
+func (a *sidecar) listenFor(name, address string) (net.Listener, error) {
+	l := a.settings.inherited[name]
+	if l == nil {
+		return server.Listen(address)
+	}
+	a.telemetry.Log().Info().Str(name, address).Msg("the socket for " + name + " was handed over by systemd: listen." + name + " is not used")
+	return l, nil
 }
 
 func (a *sidecar) overHTTP(handler http.Handler) *http.Server {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 
 	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/server"
@@ -263,4 +264,78 @@ func TestTroublesUpToTheEndAreWritten(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
+}
+
+// settingsOf are what the flags of serve make of these arguments.
+func settingsOf(t *testing.T, args ...string) *settings {
+	t.Helper()
+	var s settings
+	cmd := &cobra.Command{}
+	s.sourceFlags(cmd)
+	s.listenFlags(cmd, config.DefaultLogFormat)
+	if err := cmd.ParseFlags(args); err != nil {
+		t.Fatal(err)
+	}
+	return &s
+}
+
+func listenOn(t *testing.T, address string) net.Listener {
+	t.Helper()
+	l, err := server.Listen(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func TestAnInheritedListenerIsUsedInPlaceOfItsAddress(t *testing.T) {
+	const other = "192.0.2.1:1" // is no address of this machine
+	path := "unix:" + t.TempDir() + "/grpc"
+	http, grpc := listenOn(t, "127.0.0.1:0"), listenOn(t, path)
+	s := settingsOf(t, "--backend", portal(t).URL, "--http", other, "--grpc", "", "--admin", "127.0.0.1:0")
+	s.inherited = server.Inherited{"http": http, "grpc": grpc}
+	cfg, err := s.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.Listen{HTTP: http.Addr().String(), GRPC: path, Admin: "127.0.0.1:0"}
+	if diff := cmp.Diff(want, cfg.Listen); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	log := newScreen()
+	a, err := newSidecar(cfg, s, Build{}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doors, err := a.open(cfg.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll(services(doors))
+	a.close()
+	for i, l := range []net.Listener{http, grpc} {
+		if doors[i].service.Listener != l {
+			t.Errorf("%s: another listener", doors[i].name)
+		}
+		says := "the socket for " + doors[i].name + " was handed over by systemd: listen." + doors[i].name + " is not used"
+		if line := log.line(t, says); line[doors[i].name] != doors[i].address() || line["level"] != "info" {
+			t.Errorf("got %v", line)
+		}
+	}
+}
+
+func TestAnInheritedListenerThatOthersReachNeedsCallers(t *testing.T) {
+	all := server.Inherited{"grpc": listenOn(t, "0.0.0.0:0")}
+	s := settingsOf(t, "--backend", portal(t).URL)
+	s.inherited = all
+	_, err := s.load()
+	if err == nil || !strings.Contains(err.Error(), all.Address("grpc")+", where more than this machine can ask") {
+		t.Errorf("got %v", err)
+	}
+	s = settingsOf(t, "--backend", portal(t).URL, "--callers", "10.0.0.0/8")
+	s.inherited = all
+	if _, err := s.load(); err != nil {
+		t.Error(err)
+	}
 }

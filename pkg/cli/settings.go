@@ -12,6 +12,7 @@ import (
 
 	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/preset"
+	"github.com/altagate/altagate/pkg/server"
 )
 
 // settings are the flags that describe a config, or stand in for one.
@@ -27,6 +28,9 @@ type settings struct {
 	callers             []string
 	state               string
 	logLevel, logFormat string
+
+	// inherited listeners stand in place of the addresses of the same name.
+	inherited server.Inherited
 }
 
 // sourceFlags adds the flags that say which backend is asked, and what is
@@ -206,6 +210,11 @@ func (s *settings) overlay(cfg *config.Config) error {
 			return fmt.Errorf("%s: %w", s.called("callers"), err)
 		}
 		cfg.Callers = callers
+	}
+	for name, into := range map[string]*string{"http": &cfg.Listen.HTTP, "grpc": &cfg.Listen.GRPC, "admin": &cfg.Listen.Admin} {
+		if address := s.inherited.Address(name); address != "" {
+			*into = address
+		}
 	}
 	if cfg.Listen.HTTP == "" && cfg.Listen.GRPC == "" {
 		return errors.New("no listener for checks: give --http or --grpc an address")

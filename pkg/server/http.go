@@ -30,7 +30,8 @@ const (
 // It is called from many goroutines at once and must not wait.
 func HTTP(handler http.Handler, trouble func(line string)) *http.Server {
 	return &http.Server{
-		Handler:                      denyingPanics(handler, trouble),
+		Handler:                      beginning(denyingPanics(handler, trouble)),
+		ConnContext:                  withConnection,
 		ReadHeaderTimeout:            headerTimeout,
 		ReadTimeout:                  requestTimeout,
 		WriteTimeout:                 requestTimeout,

@@ -39,17 +39,20 @@ type Service struct {
 // It stops in this order:
 //
 //  1. ready goes off, so that whoever looks sends no new proxies here.
-//  2. The services, at once: each closes its listener, so that a new connection
-//     is refused and the proxy goes elsewhere; closes the connections that are
-//     idle; and waits for the checks that were begun, whose answers say
-//     "Connection: close". A check that the proxy sends on an idle connection
-//     in the very moment of its closing gets no answer, and the shipped configs
-//     let the proxy ask once more (nginx: proxy_next_upstream).
+//  2. The services, at once: each stops accepting, so that a new connection is
+//     refused and the proxy goes elsewhere, or, where the socket outlives the
+//     process, waits for the next one; takes what the connections that it accepted
+//     just before bring; closes those that are idle (over gRPC after a GOAWAY); and
+//     waits for the checks that were begun, whose answers say "Connection: close".
+//     A check that the proxy sends on an idle connection in the very moment of its
+//     closing gets no answer, and the shipped configs let the proxy ask once more
+//     (nginx: proxy_next_upstream).
 //  3. The Last services in the same way: until here /readyz told what is going on.
 //
 // The steps together take 10 seconds at most; what has not ended by then is cut.
 func Run(ctx context.Context, ready *Ready, services ...Service) error {
 	ended := make(chan error, len(services))
+	services = behindDoorways(services)
 	for _, s := range services {
 		go func() { ended <- stopped(s.Listener, s.Server.Serve(s.Listener)) }()
 	}
@@ -77,6 +80,16 @@ func Run(ctx context.Context, ready *Ready, services ...Service) error {
 	return first(failure, err, errLast)
 }
 
+// behindDoorways gives the services with a doorway each for a listener.
+func behindDoorways(services []Service) []Service {
+	all := make([]Service, 0, len(services))
+	for _, s := range services {
+		s.Listener = newDoorway(s.Listener)
+		all = append(all, s)
+	}
+	return all
+}
+
 // stopped is the failure of a service that ends by itself. That is never
 // right, with an error or without.
 func stopped(l net.Listener, err error) error {
@@ -100,6 +113,9 @@ func drain(ctx context.Context, services []Service, last bool) error {
 }
 
 func shutdown(ctx context.Context, s Service) error {
+	if d, ok := s.Listener.(*doorway); ok {
+		d.finish(ctx)
+	}
 	err := s.Server.Shutdown(ctx)
 	// If Serve never began, nobody else closes the listener.
 	s.Listener.Close() //nolint:errcheck // it is closed already as a rule

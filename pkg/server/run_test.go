@@ -148,9 +148,9 @@ func TestACheckThatWasBegunIsAnsweredWhileStopping(t *testing.T) {
 			close(off)
 		}
 	})
-	go func() {
-		result <- Run(ctx, &ready, Service{Listener: l, Server: HTTP(handler, func(line string) { t.Error(line) })})
-	}()
+	server, down := HTTP(handler, func(line string) { t.Error(line) }), make(chan struct{})
+	server.RegisterOnShutdown(func() { close(down) })
+	go func() { result <- Run(ctx, &ready, Service{Listener: l, Server: server}) }()
 
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
@@ -169,6 +169,7 @@ func TestACheckThatWasBegunIsAnsweredWhileStopping(t *testing.T) {
 			late.Close()
 		}
 	}
+	<-down
 	close(answer)
 	reply, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
