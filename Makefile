@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test e2e lint bench fuzz proto deps clean
+.PHONY: help build demo test e2e soak lint bench fuzz proto deps clean
 
 # grpcnotrace leaves out gRPC's debug pages, and half of the binary with them.
 TAGS := grpcnotrace
@@ -16,6 +16,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 FUZZTIME ?= 30s
 # "short" makes the benchmark take less than a minute.
 BENCH ?= full
+# How long the fault suite runs: "short" is half a minute; a time such as 1h is made
+# of rounds of two to five minutes, one at least.
+SOAK ?= 10m
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,12 +31,15 @@ demo: build ## run altagate with a demo backend, origin and edge; ends with Ctrl
 
 test: deps ## all tests, on real nginx, Envoy and PHP, with short fuzzing and a short benchmark
 	go vet -tags $(TAGS) ./...
-	BENCH= CI=true go test -tags $(TAGS) -race -shuffle=on -timeout 15m ./...
+	BENCH= SOAK= CI=true go test -tags $(TAGS) -race -shuffle=on -timeout 15m ./...
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5000x
 	$(MAKE) --no-print-directory bench BENCH=short
 
 e2e: deps ## the tests on real nginx, Envoy and PHP alone
 	CI=true go test -tags $(TAGS) -race -shuffle=on -count=1 -v ./test/e2e
+
+soak: deps ## a thousand viewers through a backend's failures, for SOAK (10m); SOAK_SEED repeats a run
+	CI=true SOAK=$(SOAK) go test -tags $(TAGS) -race -count=1 -timeout 0 -run '^TestSoak$$' -v ./test/soak
 
 lint: .deps/bin/golangci-lint ## gofmt, go vet and golangci-lint
 	.deps/bin/golangci-lint run --build-tags $(TAGS) ./...

@@ -27,7 +27,7 @@ daemon off;
 worker_processes 1;
 pid %s/nginx.pid;
 error_log stderr;
-events { worker_connections 768; }
+events { worker_connections 4096; }
 http {
 	include /etc/nginx/mime.types;
 	default_type application/octet-stream;
