@@ -19,7 +19,8 @@ func may() map[string][]string {
 			"pkg/preset", "pkg/server", "pkg/session", "pkg/state", "pkg/target", "pkg/telemetry", "pkg/viewer",
 		},
 		"pkg/gate": {
-			"pkg/backend", "pkg/check", "pkg/config", "pkg/panics", "pkg/policy", "pkg/preset", "pkg/route", "pkg/session", "pkg/stream",
+			"pkg/backend", "pkg/check", "pkg/config", "pkg/limit", "pkg/panics", "pkg/policy", "pkg/preset", "pkg/route", "pkg/session",
+			"pkg/stream",
 		},
 		"pkg/backend":           {"pkg/check", "pkg/panics", "pkg/preset", "pkg/target"},
 		"pkg/policy":            {"pkg/check"},
@@ -30,6 +31,7 @@ func may() map[string][]string {
 		"pkg/admin":             {"pkg/gate", "pkg/session", "pkg/stream"},
 		"pkg/check":             {},
 		"pkg/demo":              {},
+		"pkg/limit":             {},
 		"pkg/route":             {},
 		"pkg/panics":            {},
 		"pkg/preset":            {},

@@ -1,0 +1,242 @@
+// Package limit bounds the questions that one backend is asked: how many at once,
+// in all and for each viewer's address, and how many new ones each address may
+// begin. What is above the bound in all waits in a short queue, where addresses
+// take turns, and sessions' own questions come first.
+package limit
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Config holds the bounds. All numbers but Queue are at least 1.
+type Config struct {
+	// Questions is how many there can be at once.
+	Questions int
+	// Queue is how many more can wait for their turn; 0 means none.
+	Queue int
+	// PerAddress is how many questions one address can have at once, those that
+	// wait included. An IPv6 address stands for its /64.
+	PerAddress int
+	// Rate is how many questions one address can begin in a second. After a quiet
+	// while, it can begin as many as in ten seconds at once.
+	Rate int
+	// More are the networks whose addresses may ask more than others.
+	More []More
+}
+
+// More multiplies PerAddress and Rate for each address in a network. Where several
+// networks have an address the longest prefix counts.
+type More struct {
+	In    netip.Prefix
+	Times int
+}
+
+// Why a question is turned away. Each names the key of a config that bounds it.
+var (
+	ErrQuestions = errors.New("as many questions as limits.questions are under way, and no more than limits.queue can wait")
+	ErrQueue     = errors.New("as many questions as limits.questions are under way, and none of them ended in time")
+	ErrAddress   = errors.New("as many questions as limits.per_address are under way for this address")
+	ErrRate      = errors.New("this address begins more questions than limits.rate")
+)
+
+const (
+	// refill is the time in which an address earns all the questions that it may
+	// begin at once.
+	refill = 10 * time.Second
+	// maxAddresses bounds those that are remembered. Above it the one that has been
+	// quiet for longest is forgotten, and may begin anew.
+	maxAddresses = 65536
+)
+
+// Limiter lets questions in within the bounds. It is safe for concurrent use.
+type Limiter struct {
+	mu     sync.Mutex
+	config Config
+	// under counts the questions that are under way.
+	under int
+	// own are the sessions' own questions that wait, and turns the addresses with
+	// others that wait, in the order in which they come. waiting counts all of them.
+	own     []*waiter
+	turns   []*address
+	waiting int
+
+	addresses map[netip.Prefix]*address
+	// quiet are the addresses without a question, longest first.
+	quiet *list.List
+}
+
+// address is what is remembered of one. It is forgotten when it has been quiet for
+// so long that a new one would be equal.
+type address struct {
+	prefix netip.Prefix
+	// tokens are the questions that it could begin at the time at.
+	tokens float64
+	at     time.Time
+	// questions counts those under way and those that wait.
+	questions int
+	queue     []*waiter
+	// quiet is its place in Limiter.quiet, since when it is there; nil if it is not.
+	quiet *list.Element
+	since time.Time
+}
+
+// waiter is a question that waits for its turn.
+type waiter struct {
+	// of is the address that it counts for; nil for a session's own question.
+	of *address
+	// settled is closed with its turn, or when it is turned away by err.
+	settled chan struct{}
+	err     error
+}
+
+// New makes a Limiter. It needs no end.
+func New(c Config) *Limiter {
+	return &Limiter{config: c, addresses: make(map[netip.Prefix]*address), quiet: list.New()}
+}
+
+// Set changes the bounds. Questions that are under way or wait stay.
+func (l *Limiter) Set(c Config) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.config = c
+	l.proceed()
+}
+
+// Enter lets a question of a viewer's address in, at once or when it is its turn,
+// and leave ends it: it is to be called once. Otherwise the error is one of this
+// package's, also where ctx ended first. own is set for the repeated question of a
+// session: only the bound in all holds it, and it goes before every newcomer.
+func (l *Limiter) Enter(ctx context.Context, addr netip.Addr, own bool) (leave func(), err error) {
+	w, err := l.begin(addr, own, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-w.settled:
+	case <-ctx.Done():
+		l.giveUp(w)
+		return nil, fmt.Errorf("%w: %w", ErrQueue, ctx.Err())
+	}
+	if w.err != nil {
+		return nil, w.err
+	}
+	return func() { l.leave(w) }, nil
+}
+
+// begin counts a question. It is settled already if nobody has to wait.
+func (l *Limiter) begin(addr netip.Addr, own bool, now time.Time) (*waiter, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forget(now)
+	w := &waiter{settled: make(chan struct{})}
+	if !own {
+		w.of = l.find(shared(addr), now)
+		if err := l.refused(w.of, now); err != nil {
+			return nil, err
+		}
+	}
+	if l.under >= l.config.Questions && !l.hasRoom(w.of) {
+		return nil, ErrQuestions
+	}
+	l.count(w.of)
+	if l.under < l.config.Questions {
+		l.under++
+		close(w.settled)
+		return w, nil
+	}
+	l.enqueue(w)
+	return w, nil
+}
+
+// refused tells why an address may not begin a question now.
+func (l *Limiter) refused(a *address, now time.Time) error {
+	times := l.times(a.prefix)
+	most := float64(times*l.config.Rate) * refill.Seconds()
+	a.tokens = min(most, a.tokens+most*float64(now.Sub(a.at))/float64(refill))
+	a.at = now
+	switch {
+	case a.questions >= times*l.config.PerAddress:
+		return ErrAddress
+	case a.tokens < 1:
+		return ErrRate
+	}
+	return nil
+}
+
+// times is by how much the bounds of an address are multiplied.
+func (l *Limiter) times(of netip.Prefix) int {
+	times, longest := 1, -1
+	for _, m := range l.config.More {
+		if m.In.Bits() > longest && m.In.Contains(of.Addr()) {
+			times, longest = m.Times, m.In.Bits()
+		}
+	}
+	return times
+}
+
+// hasRoom tells whether one more question of an address, or of a session, can wait.
+// In a full queue a session's takes the place of a newcomer's, and that of an
+// address the place of one of whoever has the most there, if that is more than its
+// own would be: a queue that few addresses fill is not closed for the others.
+func (l *Limiter) hasRoom(a *address) bool {
+	if l.waiting < l.config.Queue {
+		return true
+	}
+	var most *address
+	for _, other := range l.turns {
+		if most == nil || len(other.queue) > len(most.queue) {
+			most = other
+		}
+	}
+	if most == nil || a != nil && len(most.queue) <= len(a.queue)+1 {
+		return false
+	}
+	last := most.queue[len(most.queue)-1]
+	l.dequeue(last)
+	l.uncount(last.of)
+	last.err = ErrQuestions
+	close(last.settled)
+	return true
+}
+
+// leave ends a question that was under way, and the next one that waits begins.
+func (l *Limiter) leave(w *waiter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.under--
+	l.uncount(w.of)
+	l.proceed()
+}
+
+// giveUp ends a question whether it waits still, is under way, or was turned away.
+func (l *Limiter) giveUp(w *waiter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-w.settled:
+		if w.err != nil {
+			return
+		}
+		l.under--
+	default:
+		l.dequeue(w)
+	}
+	l.uncount(w.of)
+	l.proceed()
+}
+
+// proceed begins questions that wait, as many as there is room for.
+func (l *Limiter) proceed() {
+	for l.under < l.config.Questions && l.waiting > 0 {
+		w := l.next()
+		l.dequeue(w)
+		l.under++
+		close(w.settled)
+	}
+}
