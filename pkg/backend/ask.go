@@ -125,7 +125,7 @@ func (b *Backend) put(ctx context.Context, r *check.Request, session string) ans
 		a.outcome.Err, a.outcome.Malformed = err, true
 	} else {
 		limited, cancel := context.WithTimeout(ctx, b.config.Timeout)
-		a = b.walk(limited, r, session)
+		a = b.enter(limited, r, session)
 		cancel()
 	}
 	a.outcome.Backend, a.outcome.Session, a.outcome.Once = b.config.Name, session, b.config.Preset.TokensDie

@@ -59,6 +59,10 @@ type Config struct {
 	// UnavailableStatuses are the statuses of replies that count as no reply,
 	// such as a 502 of nginx in front of a dead php-fpm. 200 cannot be one.
 	UnavailableStatuses []int
+	// Enter lets a question in, at once or when ctx still lasts, and leave ends it.
+	// An error turns it away: that is overload, and says nothing of the backend. While
+	// the backend is away nothing is asked, and nothing enters. nil lets all in.
+	Enter func(ctx context.Context, r *check.Request) (leave func(), err error)
 	// Notify gets check.Asked and check.Turned; nil means nobody does. It must
 	// be safe for concurrent use and must not call Close. No lock is held.
 	Notify func(check.Event)
@@ -120,8 +124,8 @@ func (b *Backend) Away() bool { return b.pool.away() }
 func (b *Backend) Timeout() time.Duration { return b.config.Timeout }
 
 // Same reports whether New(c) would make an equal backend, so that a reload can
-// keep this one with what it knows. What CAFile holds is compared too, Notify
-// is not. A CAFile that cannot be read is not the same.
+// keep this one with what it knows. What CAFile holds is compared too, Enter and
+// Notify are not. A CAFile that cannot be read is not the same.
 func (b *Backend) Same(c Config) bool {
 	ca, err := readCA(c.CAFile)
 	if err != nil || !bytes.Equal(ca, b.ca) {

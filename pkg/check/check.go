@@ -85,8 +85,9 @@ type Outcome struct {
 	// Malformed is set when the check cannot be put to a backend faithfully, and so
 	// was not: that is the request's fault, and no outage.
 	Malformed bool
-	// Overload is set when the question failed for want of altagate's own
-	// descriptors, ports or memory, which says nothing of the backend.
+	// Overload is set when the question was turned away to protect the backend, or
+	// failed for want of altagate's own descriptors, ports or memory. Neither says
+	// anything of the backend.
 	Overload bool
 	// Session is the X-Session-Id that the question carried.
 	Session string
@@ -162,7 +163,8 @@ const (
 	// BadCheck: what the proxy itself must say is missing, doubled or
 	// unreadable, or the caller may not ask.
 	BadCheck Reason = "bad-check"
-	// Overload: altagate could not ask for want of its own resources.
+	// Overload: altagate did not ask, to protect the backend or for want of its own
+	// resources.
 	Overload Reason = "overload"
 	// Late: the caller's deadline was about to pass before there was an outcome.
 	Late Reason = "late"

@@ -39,6 +39,19 @@ type ShortDeadline struct {
 	Deadline, Timeout time.Duration
 }
 
+// TurnedAway reports, once in a minute for each bound, that a question was turned
+// away to protect its backend.
+type TurnedAway struct {
+	Backend string
+	// Addr is the viewer's.
+	Addr netip.Addr
+	// Err names the bound.
+	Err error
+	// Address is set if the bound is that of one address, so that it may be a big
+	// NAT's.
+	Address bool
+}
+
 // SessionInfo describes a session in an event.
 type SessionInfo struct {
 	// ID is the X-Session-Id, which by itself opens nothing.
@@ -91,6 +104,7 @@ type JournalTurned struct{ Err error }
 func (Asked) event()          {}
 func (Turned) event()         {}
 func (ShortDeadline) event()  {}
+func (TurnedAway) event()     {}
 func (SessionStarted) event() {}
 func (SessionEnded) event()   {}
 func (ViewersHidden) event()  {}

@@ -122,6 +122,8 @@ type Backend struct {
 	// UnavailableStatuses are the reply statuses that count as no answer, 100
 	// to 599 without 200; nil if there are none.
 	UnavailableStatuses []int
+	// Limits bound the questions that it is asked.
+	Limits Limits
 }
 
 // Route says which requests go to which backends, and what is decided when

@@ -74,13 +74,20 @@ func TestTheExampleIsAGoodConfigAndItsOptionalKeysToo(t *testing.T) {
 	}
 	for _, c := range []*Config{c, full} {
 		if r := c.Routes[0]; c.SessionLimit != DefaultSessionLimit || c.Backends[0].Preset != preset.Custom || r.Grace != DefaultGrace ||
-			!reflect.DeepEqual(r.Session, defaultSession(false)) {
-			t.Errorf("what the example says of sessions is not the defaults: %+v", c)
+			!reflect.DeepEqual(r.Session, defaultSession(false)) || !reflect.DeepEqual(limitsWithoutAddresses(c), DefaultLimits()) {
+			t.Errorf("what the example says of sessions and limits is not the defaults: %+v", c)
 		}
 	}
 	if names := zeroFields(reflect.ValueOf(*full)); len(names) > 0 {
 		t.Errorf("the example sets no %v", names)
 	}
+}
+
+// limitsWithoutAddresses are those of the first backend. Its addresses are an example.
+func limitsWithoutAddresses(c *Config) Limits {
+	l := c.Backends[0].Limits
+	l.Addresses = nil
+	return l
 }
 
 // zeroFields names the fields that no element of the config sets. A backend
@@ -140,7 +147,9 @@ func TestTheSchemaRefusesWhatOneKeyShowsToBeWrong(t *testing.T) {
 		"deny-status-503", "deny-status-text", "keys-short", "keys-empty", "keys-number", "keys-path", "keys-twice", "keys-too-many",
 		"keys-mapping", "state-empty", "state-directory", "sessions-limit-small", "sessions-limit-big", "preset-unknown",
 		"grace-without-unit", "session-layout-word", "session-layout-no-stream", "session-join-unknown", "session-join-twice",
-		"session-join-as-text", "session-idle-days", "session-unknown-key",
+		"session-join-as-text", "session-idle-days", "session-unknown-key", "limits-questions-none", "limits-queue-negative",
+		"limits-rate-with-unit", "limits-unknown-key", "limits-address-without-times", "limits-address-unknown-key", "limits-as-number",
+		"limits-addresses-as-mapping",
 	} {
 		data, ok := bad[name]
 		if !ok {
@@ -196,6 +205,7 @@ func TestTheSchemaAndTheReaderKnowTheSameKeys(t *testing.T) {
 		{"log: {qqqqqqqqqqqq: 1}", []string{"properties", "log"}},
 		{"sessions: {qqqqqqqqqqqq: 1}", []string{"properties", "sessions"}},
 		{"backends: {a: {qqqqqqqqqqqq: 1}}", []string{"$defs", "backend"}},
+		{"backends: {a: {limits: {qqqqqqqqqqqq: 1}}}", []string{"$defs", "backend", "properties", "limits"}},
 		{"routes: [{qqqqqqqqqqqq: 1}]", []string{"$defs", "route"}},
 		{"routes: [{match: {qqqqqqqqqqqq: 1}}]", []string{"$defs", "route", "properties", "match"}},
 		{"routes: [{session: {qqqqqqqqqqqq: 1}}]", []string{"$defs", "route", "properties", "session"}},

@@ -39,7 +39,9 @@ func Single(urls []string, onUnavailable string) (*Config, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s %w", which, err)
 		}
-		c.Backends = append(c.Backends, Backend{Name: name, Preset: preset.Custom, URLs: []*url.URL{u}, Timeout: DefaultTimeout})
+		c.Backends = append(c.Backends, Backend{
+			Name: name, Preset: preset.Custom, URLs: []*url.URL{u}, Timeout: DefaultTimeout, Limits: DefaultLimits(),
+		})
 		r.Backends = append(r.Backends, name)
 	}
 	c.Routes = []Route{r}

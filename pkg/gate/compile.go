@@ -10,6 +10,7 @@ import (
 	"github.com/altagate/altagate/pkg/backend"
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/config"
+	"github.com/altagate/altagate/pkg/limit"
 	"github.com/altagate/altagate/pkg/policy"
 	"github.com/altagate/altagate/pkg/preset"
 	"github.com/altagate/altagate/pkg/route"
@@ -21,6 +22,8 @@ import (
 type compiled struct {
 	routes   *route.Table[*line]
 	backends map[string]*source
+	// limits are the bounds on questions to each of the backends.
+	limits map[string]limit.Config
 	// keys sign the ids of sessions; nil if there are none.
 	keys *session.Keys
 }
@@ -55,19 +58,20 @@ func compile(cfg *config.Config, before map[string]*source, notify func(check.Ev
 		return nil, err
 	}
 	backends := make(map[string]*source, len(cfg.Backends))
+	limits := make(map[string]limit.Config, len(cfg.Backends))
 	for _, b := range cfg.Backends {
 		built, err := buildBackend(b, before[b.Name], notify)
 		if err != nil {
 			closeExcept(backends, before)
 			return nil, fmt.Errorf("backend %s: %w", b.Name, err)
 		}
-		backends[b.Name] = built
+		backends[b.Name], limits[b.Name] = built, limitsOf(b)
 	}
 	routes := make([]route.Rule[*line], 0, len(cfg.Routes))
 	for i, r := range cfg.Routes {
 		routes = append(routes, route.Rule[*line]{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Value: buildLine(r, rules[i], backends)})
 	}
-	return &compiled{routes: route.New(routes), backends: backends, keys: keys}, nil
+	return &compiled{routes: route.New(routes), backends: backends, limits: limits, keys: keys}, nil
 }
 
 // loadKeys reads the keys that a config names; nil if it names none.
@@ -115,14 +119,15 @@ func buildBackend(b config.Backend, before *source, notify func(check.Event)) (*
 	for name, value := range b.Headers {
 		header.Set(name, value)
 	}
-	s := new(source)
+	s := &source{limiter: limit.New(limitsOf(b))}
 	kind, ok := preset.Find(b.Preset)
 	if !ok {
 		return nil, fmt.Errorf("there is no preset %q", b.Preset)
 	}
 	c := backend.Config{
 		Name: b.Name, Preset: kind, URLs: b.URLs, Probe: b.Probe, Timeout: b.Timeout, Header: header, Host: b.Host,
-		CAFile: b.CAFile, ServerName: b.ServerName, UnavailableStatuses: b.UnavailableStatuses, Notify: s.reporting(notify),
+		CAFile: b.CAFile, ServerName: b.ServerName, UnavailableStatuses: b.UnavailableStatuses,
+		Enter: s.entering(b.Name, notify), Notify: s.reporting(notify),
 	}
 	if before != nil && before.Same(c) {
 		return before, nil

@@ -54,8 +54,8 @@ func New(cfg *config.Config, journal session.Journal, notify func(check.Event)) 
 
 // Reload puts cfg in force for every check that begins after it returns. A
 // backend whose settings did not change keeps its connections and what is known
-// of its state; one that is gone is closed when the calls to it have ended.
-// Sessions stay. On an error the old config stays in force, whole.
+// of its state, whatever bounds its questions from now on; one that is gone is
+// closed when the calls to it have ended. Sessions stay. On an error the old config stays in force, whole.
 func (g *Gate) Reload(cfg *config.Config) error {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
@@ -66,6 +66,9 @@ func (g *Gate) Reload(cfg *config.Config) error {
 	}
 	g.current.Store(c)
 	g.sessions.SetKeys(c.keys)
+	for name, b := range c.backends {
+		b.limiter.Set(c.limits[name])
+	}
 	for name, b := range old.backends {
 		if c.backends[name] != b {
 			b.retire()
@@ -199,7 +202,7 @@ func (g *Gate) renew(ctx context.Context, due *session.Question) bool {
 			return true
 		}
 		c, ok := l.asking.join(question{again: due.Session}, func(ctx context.Context) check.Decision {
-			g.sessions.Renew(due, l.ask(ctx, l.asked(due.Backend), due.Request, due.Session))
+			g.sessions.Renew(due, l.ask(asOwn(ctx), l.asked(due.Backend), due.Request, due.Session))
 			return check.Decision{}
 		})
 		if ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -172,6 +173,7 @@ func TestAReloadUnderLoadLosesNoCheck(t *testing.T) {
 		checks.Go(func() {
 			for i := range each {
 				r := viewer(fmt.Sprintf("/%d/%d", worker, i))
+				r.Addr = netip.AddrFrom4([4]byte{192, 0, 2, byte(worker)})
 				if d := g.Check(within(t, patience), r); !d.Allow || d.Reason != check.Backend {
 					t.Errorf("check %d of worker %d: %+v", i, worker, d)
 				}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/altagate/altagate/pkg/backend"
 	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/limit"
 )
 
 // source is a backend, which a reload keeps if its settings are the same. One
@@ -13,6 +14,9 @@ import (
 // that a failed question waits for.
 type source struct {
 	*backend.Backend
+	// limiter bounds the questions to it.
+	limiter    *limit.Limiter
+	turnedAway turnedAway
 	// warned lets it be reported once that callers wait for less time than the
 	// backend may take.
 	warned sync.Once

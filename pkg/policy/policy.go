@@ -20,8 +20,8 @@ const statusBusy = 503
 
 // Decide makes the decision for an outcome. A backend's own word always
 // stands. Without one, a standing session, which the backend allowed and which is
-// in its grace, goes on, as long as neither the request nor altagate's own want is
-// the reason: a viewer can cause both. For everybody else only a backend that altagate's own probe
+// in its grace, goes on, as long as neither the request nor a bound or want of
+// altagate's own is the reason: a viewer can cause each. For everybody else only a backend that altagate's own probe
 // found away lets the policy speak: a question that failed while the backend is there is
 // a denial whatever the policy, or any viewer could open the gate by breaking
 // the question.

@@ -153,3 +153,17 @@ func (t *Telemetry) logTurned(e check.Turned) {
 	}
 	line.Msg("backend is away: the policy decides")
 }
+
+func (t *Telemetry) logTurnedAway(e check.TurnedAway) {
+	line := t.aside.Warn().Str("backend", e.Backend)
+	if e.Addr.IsValid() {
+		line.Str("addr", e.Addr.String())
+	}
+	line.Str("error", errorText(e.Err, maxError))
+	if e.Address {
+		line.Msg("questions of one address are turned away, to protect the backend: if many viewers share it, give it more by limits.addresses; " +
+			"if every line has this address, the proxy passes its own on")
+		return
+	}
+	line.Msg("questions are turned away, to protect the backend: sessions go on; if the backend can take more, raise limits.questions")
+}

@@ -241,6 +241,23 @@ func TestAShortDeadlineAndARejectedConfigAreLogged(t *testing.T) {
 	}
 }
 
+func TestQuestionsThatAreTurnedAwayAreLoggedWithWhatToDo(t *testing.T) {
+	tel, w := started(t, Config{})
+	bound := errors.New("as many as limits.questions are under way")
+	addr := netip.MustParseAddr("203.0.113.7")
+	tel.Notify(check.TurnedAway{Backend: "portal", Addr: addr, Err: bound})
+	tel.Notify(check.TurnedAway{Backend: "portal", Addr: addr, Err: bound, Address: true})
+	lines := w.lines(t)
+	for i, advice := range []string{"raise limits.questions", "limits.addresses"} {
+		l := lines[i]
+		message, _ := l["message"].(string)
+		if l["level"] != "warn" || l["backend"] != "portal" || l["addr"] != "203.0.113.7" || l["error"] != bound.Error() ||
+			!strings.Contains(message, advice) {
+			t.Errorf("got %v, want advice with %q", l, advice)
+		}
+	}
+}
+
 func TestAnAllowCostsNoAllocation(t *testing.T) {
 	tel, _ := started(t, Config{})
 	r, d := viewer(), check.Decision{Allow: true, Reason: check.Backend, Route: "live"}

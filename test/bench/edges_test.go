@@ -65,7 +65,8 @@ func (e edge) withAltagate(t *testing.T, bin, origin string, k kind) *side {
 	backend, address, admin := rig.FreeAddress(t), rig.FreeAddress(t), rig.FreeAddress(t)
 	s := &side{backend: noWork(t, bin, "--http", backend)}
 	off := map[string]string{"--http": "--grpc", "--grpc": "--http"}[e.flag]
-	config := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), "backends: {portal: {url: http://"+backend+"/auth}}\n"+
+	config := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), "backends: {portal: {url: http://"+backend+"/auth, "+
+		"limits: {questions: 10000, per_address: 10000, rate: 1000000}}}\n"+ // All viewers have one address.
 		"routes: [{name: all, backends: [portal], session: {join: "+k.join+"}}]\n")
 	s.asked = rig.Start(t, "altagate", filepath.Join(bin, "altagate"), "serve", "--config", config,
 		"--admin", admin, e.flag, address, off, "")

@@ -23,8 +23,10 @@ import (
 	"github.com/altagate/altagate/test/rig"
 )
 
+// configFile is a config with a route and its extra keys. All viewers of the tests
+// have one address.
 func configFile(backend string, extra string) string {
-	return fmt.Sprintf("backends:\n  portal:\n    url: %s\nroutes:\n  - name: all\n    backends: [portal]\n%s", backend, extra)
+	return fmt.Sprintf("backends:\n  portal:\n    url: %s\n    limits: {rate: 1000000}\nroutes:\n  - name: all\n    backends: [portal]\n%s", backend, extra)
 }
 
 // TestReloadingLosesNoCheck has viewers ask through each kind of proxy while
