@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Config holds the bounds. All numbers but Queue are at least 1.
@@ -75,9 +77,8 @@ type Limiter struct {
 // so long that a new one would be equal.
 type address struct {
 	prefix netip.Prefix
-	// tokens are the questions that it could begin at the time at.
-	tokens float64
-	at     time.Time
+	// begins says when it may begin another question.
+	begins *rate.Limiter
 	// questions counts those under way and those that wait.
 	questions int
 	queue     []*waiter
@@ -136,7 +137,7 @@ func (l *Limiter) begin(addr netip.Addr, own bool, now time.Time) (*waiter, erro
 	l.forget(now)
 	w := &waiter{settled: make(chan struct{})}
 	if !own {
-		w.of = l.find(shared(addr), now)
+		w.of = l.find(shared(addr))
 		if err := l.refused(w.of, now); err != nil {
 			return nil, err
 		}
@@ -144,7 +145,7 @@ func (l *Limiter) begin(addr netip.Addr, own bool, now time.Time) (*waiter, erro
 	if l.under >= l.config.Questions && !l.hasRoom(w.of) {
 		return nil, ErrQuestions
 	}
-	l.count(w.of)
+	l.count(w.of, now)
 	if l.under < l.config.Questions {
 		l.under++
 		close(w.settled)
@@ -157,17 +158,20 @@ func (l *Limiter) begin(addr netip.Addr, own bool, now time.Time) (*waiter, erro
 // refused tells why an address may not begin a question now.
 func (l *Limiter) refused(a *address, now time.Time) error {
 	times := l.times(a.prefix)
-	most := float64(times*l.config.Rate) * refill.Seconds()
-	a.tokens = min(most, a.tokens+most*float64(now.Sub(a.at))/float64(refill))
-	a.at = now
+	// The bounds may have changed since its last question.
+	a.begins.SetLimitAt(now, rate.Limit(times*l.config.Rate))
+	a.begins.SetBurstAt(now, burst(times*l.config.Rate))
 	switch {
 	case a.questions >= times*l.config.PerAddress:
 		return ErrAddress
-	case a.tokens < 1:
+	case a.begins.TokensAt(now) < 1:
 		return ErrRate
 	}
 	return nil
 }
+
+// burst is how many questions an address of a rate may begin at once.
+func burst(perSecond int) int { return perSecond * int(refill/time.Second) }
 
 // times is by how much the bounds of an address are multiplied.
 func (l *Limiter) times(of netip.Prefix) int {

@@ -108,8 +108,8 @@ func (c *crowd) holds() {
 		if (a.questions == 0) != (a.quiet != nil) {
 			c.t.Fatalf("%s has %d questions, and is it quiet: %v", p, a.questions, a.quiet != nil)
 		}
-		if a.tokens < 0 || a.tokens > float64(c.config.Rate)*refill.Seconds() {
-			c.t.Fatalf("%s may begin %v questions", p, a.tokens)
+		if n := a.begins.Tokens(); n < -1e-6 || n > float64(burst(c.config.Rate)) {
+			c.t.Fatalf("%s may begin %v questions", p, n)
 		}
 	}
 }

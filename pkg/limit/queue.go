@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // The Limiter's lock is held in all that is here.
@@ -51,19 +53,20 @@ func without[T comparable](all []T, one T) []T {
 }
 
 // find gives what is remembered of an address, or a new one.
-func (l *Limiter) find(p netip.Prefix, now time.Time) *address {
+func (l *Limiter) find(p netip.Prefix) *address {
 	if a, ok := l.addresses[p]; ok {
 		return a
 	}
-	return &address{prefix: p, tokens: float64(l.times(p)*l.config.Rate) * refill.Seconds(), at: now}
+	perSecond := l.times(p) * l.config.Rate
+	return &address{prefix: p, begins: rate.NewLimiter(rate.Limit(perSecond), burst(perSecond))}
 }
 
 // count notes that an address begins a question. Only then is it remembered.
-func (l *Limiter) count(a *address) {
+func (l *Limiter) count(a *address, now time.Time) {
 	if a == nil {
 		return
 	}
-	a.tokens--
+	a.begins.AllowN(now, 1)
 	a.questions++
 	l.addresses[a.prefix] = a
 	if a.quiet != nil {
