@@ -29,10 +29,11 @@ build: ## build bin/altagate, one static binary
 demo: build ## run altagate with a demo backend, origin and edge; ends with Ctrl-C
 	bin/altagate demo
 
-test: deps ## all tests, on real nginx, Envoy and PHP, with short fuzzing and a short benchmark
+test: deps ## all tests, on real nginx, Envoy and PHP, with short fuzzing, fault suite and benchmark
 	go vet -tags $(TAGS) ./...
 	BENCH= SOAK= CI=true go test -tags $(TAGS) -race -shuffle=on -timeout 15m ./...
 	$(MAKE) --no-print-directory fuzz FUZZTIME=5000x
+	$(MAKE) --no-print-directory soak SOAK=short
 	$(MAKE) --no-print-directory bench BENCH=short
 
 e2e: deps ## the tests on real nginx, Envoy and PHP alone

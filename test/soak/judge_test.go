@@ -34,6 +34,8 @@ type evidence struct {
 	// refusals are when the portal denied a token that it had taken back.
 	refusals map[string][]time.Time
 	timeout  time.Duration
+	// slow are the times in which the machine was too busy for the portal itself.
+	slow []span
 }
 
 // What is logged or answered at one moment may have been so a little earlier or later.
@@ -168,7 +170,9 @@ func (v *verdict) considerViewer(a answer, c checked) {
 		v.excused["a newcomer, denied during or just after a fault"]++
 	case v.troubled(a):
 		v.excused["a guest of the default, denied during or just after a fault"]++
-	case c.reason == "unanswered" || c.reason == "late" || c.reason == "overload":
+	case isUnlucky(c) && v.busy(a.start, a.start.Add(a.took)):
+		v.excused["a newcomer, turned away as "+c.reason+" by a machine that was too busy"]++
+	case isUnlucky(c):
 		v.unlucky = append(v.unlucky, v.described(a, c))
 		v.excused["a newcomer, turned away as "+c.reason+" without a fault"]++
 	case !a.entry:
@@ -178,8 +182,12 @@ func (v *verdict) considerViewer(a answer, c checked) {
 	}
 }
 
-// considerUnlucky allows for a machine that is too busy for the backend's timeout, or
-// has no room for more questions: of ten newcomers, one.
+// isUnlucky tells whether there was no answer in time, or no room for the question.
+func isUnlucky(c checked) bool {
+	return c.reason == "unanswered" || c.reason == "late" || c.reason == "overload"
+}
+
+// considerUnlucky allows for what the pulse did not see: of ten newcomers, one.
 func (v *verdict) considerUnlucky() {
 	if len(v.unlucky)*10 > v.newcomers {
 		for _, one := range v.unlucky {
@@ -256,7 +264,7 @@ func (v *verdict) considerAways() {
 	for _, s := range v.aways {
 		if !slices.ContainsFunc(v.phases, func(p phase) bool {
 			return p.does != calm && span{p.from, p.to.Add(late)}.overlaps(s.from, s.from.Add(time.Millisecond))
-		}) {
+		}) && !v.busy(s.from.Add(-late), s.from) {
 			v.blame(falseAway, "found away at %s, when nothing stood between", s.from.Format(time.RFC3339Nano))
 		}
 	}

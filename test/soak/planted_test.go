@@ -67,10 +67,7 @@ func TestTheOracleFindsAPlantedWrongAnswer(t *testing.T) {
 	tried := map[wrong]bool{falseAway: true} // It has a test of its own.
 	for _, p := range plantedAnswers() {
 		t.Run(p.name, func(t *testing.T) {
-			got := map[wrong]int{}
-			for kind, n := range judge(p.evidence()).wrong {
-				got[kind] = min(n, 1)
-			}
+			got := found(p.evidence())
 			want := map[wrong]int{}
 			if p.want != "" {
 				want[p.want] = 1
@@ -90,6 +87,15 @@ func TestTheOracleFindsAPlantedWrongAnswer(t *testing.T) {
 			t.Errorf("nothing is planted for %q", kind)
 		}
 	}
+}
+
+// found gives the kinds of wrong answers that the oracle finds, each once.
+func found(e evidence) map[wrong]int {
+	kinds := judge(e).wrong
+	for kind := range kinds {
+		kinds[kind] = 1
+	}
+	return kinds
 }
 
 // moment is a second of the made-up round.
@@ -154,5 +160,27 @@ func TestAnAttackerWhoDidNotWaitIsFoundInTheLog(t *testing.T) {
 	e.checks[request{a.edge, a.addr, a.path}] = []checked{{200, "allow", "session", "line"}}
 	if diff := cmp.Diff(map[wrong]int{allowedThief: 1}, judge(e).wrong); diff != "" {
 		t.Error("wrong answers (-want +got):", diff)
+	}
+}
+
+// TestABusyMachineExcusesOnlyTheWantOfAnAnswer has the pulse find the machine too busy
+// at the time of a request.
+func TestABusyMachineExcusesOnlyTheWantOfAnAnswer(t *testing.T) {
+	for _, p := range plantedAnswers() {
+		if p.want == "" {
+			continue
+		}
+		want := map[wrong]int{p.want: 1}
+		switch {
+		case p.want == deniedNewcomer && p.reason == "unanswered":
+			want = map[wrong]int{}
+		case p.a.attack == "" && p.want == lostCheck:
+			want[deniedViewer] = 1
+		}
+		e := p.evidence()
+		e.slow = []span{{moment(p.at), moment(p.at + 1)}}
+		if diff := cmp.Diff(want, found(e)); diff != "" {
+			t.Errorf("%s, while the machine is busy: wrong answers (-want +got): %s", p.name, diff)
+		}
 	}
 }

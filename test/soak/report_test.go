@@ -79,6 +79,8 @@ func (v *verdict) report(w io.Writer) {
 	for _, kind := range slices.Sorted(maps.Keys(v.attacked)) {
 		fmt.Fprintf(table, "  %s\t%d\n", kind, v.attacked[kind])
 	}
+	table.Flush()
+	fmt.Fprintf(w, "the machine was too busy for %s in all\n", total(v.slow).Round(time.Millisecond))
 	fmt.Fprintln(table, "denials that are right:")
 	for _, kind := range slices.Sorted(maps.Keys(v.excused)) {
 		fmt.Fprintf(table, "  %s\t%d\n", kind, v.excused[kind])
@@ -88,6 +90,13 @@ func (v *verdict) report(w io.Writer) {
 		fmt.Fprintf(table, "  %s\t%d\n", kind, v.wrong[kind])
 	}
 	table.Flush()
+}
+
+func total(all []span) (sum time.Duration) {
+	for _, s := range all {
+		sum += s.to.Sub(s.from)
+	}
+	return sum
 }
 
 // parts tells what somebody saw in a phase: by status and reason, the most first.

@@ -76,12 +76,12 @@ func round(t *testing.T, bin string, p plan) {
 	t.Logf("SOAK_SEED=%d repeats this: %d viewers, %d attackers, backend timeout %s, faults for %s",
 		p.seed, p.viewers, p.attackers, p.timeout, length(p.script))
 	w := startWorld(t, bin, p)
-	answers := w.play(t)
+	answers, slow := w.play(t)
 	used := usage(t, w.altagate)
 	w.stop(t)
 	v := judge(evidence{
 		answers: answers, checks: w.logged(t), aways: aways(t, w.altagate.Log(t)), phases: w.faults.timeline(),
-		refusals: w.portal.refusals(), timeout: p.timeout,
+		refusals: w.portal.refusals(), timeout: p.timeout, slow: slow,
 	})
 	v.report(t.Output())
 	fmt.Fprintln(t.Output(), used)

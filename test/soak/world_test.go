@@ -99,8 +99,8 @@ func startEnvoy(t *testing.T, asked, origin string) edge {
 }
 
 // play lets viewers and attackers ask while the script of faults goes on, and gives
-// the answers, those of one viewer in their order.
-func (w *world) play(t *testing.T) (all []answer) {
+// the answers, those of one viewer in their order, and when the machine was too busy.
+func (w *world) play(t *testing.T) (all []answer, slow []span) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -109,6 +109,7 @@ func (w *world) play(t *testing.T) (all []answer) {
 		viewers   []*viewer
 		attackers []*attacker
 	)
+	everybody.Go(func() { slow = w.portal.pulse(ctx, w.plan.timeout) })
 	for n := range w.plan.viewers {
 		v := newViewer(w, n)
 		viewers = append(viewers, v)
@@ -132,7 +133,7 @@ func (w *world) play(t *testing.T) (all []answer) {
 	for _, a := range attackers {
 		all = append(all, a.got...)
 	}
-	return all
+	return all, slow
 }
 
 // stop ends the processes, so that their logs are complete, and fails the test where
