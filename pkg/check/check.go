@@ -109,6 +109,9 @@ type Outcome struct {
 type Decision struct {
 	Allow  bool
 	Reason Reason
+	// Observed is the reason of the denial that the route, which only observes, let
+	// pass. It has a meaning only where Reason is Observe.
+	Observed Reason
 	// Route is the name of the route that decided; empty if none did.
 	Route string
 	// Status is the HTTP status of a denial, for proxies that can tell a
@@ -170,6 +173,8 @@ const (
 	Late Reason = "late"
 	// Unanswered: this question failed, and the backend is there.
 	Unanswered Reason = "unanswered"
+	// Observe: it would have been a denial, on a route that only observes.
+	Observe Reason = "observe"
 )
 
 // Checker decides about checks. It has no error: whatever happens, there is a

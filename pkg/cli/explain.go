@@ -121,6 +121,9 @@ func times(p backend.Phases) string {
 func inWords(e gate.Explanation) string {
 	d := e.Decision
 	switch d.Reason {
+	case check.Observe:
+		e.Decision.Allow, e.Decision.Reason = false, d.Observed
+		return "the route only observes (mode: observe); otherwise it would be a denial: " + inWords(e)
 	case check.Backend:
 		if d.Allow {
 			return "the backend answered 200"

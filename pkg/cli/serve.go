@@ -251,6 +251,9 @@ func names(cfg *config.Config) telemetry.Names {
 	n := telemetry.Names{Proxies: []string{"nginx", "envoy", "envoy-grpc"}}
 	for _, r := range cfg.Routes {
 		n.Routes = append(n.Routes, r.Name)
+		if r.Mode == config.Observe {
+			n.Observed = append(n.Observed, r.Name)
+		}
 	}
 	for _, b := range cfg.Backends {
 		n.Backends = append(n.Backends, b.Name)

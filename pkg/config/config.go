@@ -153,6 +153,8 @@ type Route struct {
 	DenyStatus int
 	// Session says which requests are one viewing.
 	Session Session
+	// Mode is whether denials are in force. Default Enforce.
+	Mode Mode
 }
 
 // Action is what is decided while the backend is away. What is not Allow
@@ -163,6 +165,18 @@ type Action string
 const (
 	Deny  Action = "deny"
 	Allow Action = "allow"
+)
+
+// Mode is whether a route's denials are in force. What is not Observe is Enforce,
+// the zero value too.
+type Mode string
+
+// The values of mode.
+const (
+	// Enforce denies whom it denies.
+	Enforce Mode = "enforce"
+	// Observe allows everything, and tells what would have been denied.
+	Observe Mode = "observe"
 )
 
 // DefaultListen gives the listeners of a config that says nothing of them, all

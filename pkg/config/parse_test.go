@@ -101,7 +101,7 @@ func TestWhatIsNotWrittenHasItsDefault(t *testing.T) {
 		"backends": []string{`portal custom [http://10.0.0.5] probe=<nil> 2s map[] host="" ca="" name="" [] limits={256 256 32 20 []}`},
 		"routes": []Route{{
 			Name: "all", Backends: []string{"portal"}, OnUnavailable: Deny, Grace: 10 * time.Minute, DenyStatus: 403,
-			Session: Session{Layout: "auto", Join: []Join{"token", "client"}, Idle: 10 * time.Minute, Max: 24 * time.Hour},
+			Session: Session{Layout: "auto", Join: []Join{"token", "client"}, Idle: 10 * time.Minute, Max: 24 * time.Hour}, Mode: Enforce,
 		}},
 	}
 	if diff := cmp.Diff(want, show(c)); diff != "" {
@@ -138,14 +138,17 @@ func TestEveryKeyIsRead(t *testing.T) {
 				Session: Session{
 					Layout: "/live/(?<stream>[^/]+)/.*", Join: []Join{"address", "id"}, Idle: 168 * time.Hour, Max: 720 * time.Hour,
 				},
+				Mode: Enforce,
 			},
 			{
 				Name: "2", Paths: []string{"/live/"}, Backends: []string{"second"}, OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: 403,
 				Session: Session{Layout: "path", Join: []Join{}, Idle: 90 * time.Second, Max: 90 * time.Second},
+				Mode:    Observe,
 			},
 			{
 				Name: "rest", Backends: []string{"portal", "second"}, OnUnavailable: Deny, Grace: 168 * time.Hour, DenyStatus: 403,
 				Session: Session{Layout: "auto", Join: []Join{"id", "token", "client"}, Idle: DefaultIdle, Max: DefaultMax},
+				Mode:    Enforce,
 			},
 		},
 	}

@@ -37,10 +37,10 @@ func readRoutes(v value, backends []Backend, signs bool) []Route {
 	names := map[string]int{}
 	taken := matches{}
 	for _, item := range items {
-		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session")
+		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session", "mode")
 		item.need(keys, "name", "has no name: write name: live")
 		item.need(keys, "backends", "has no backends: write backends: [portal]")
-		r := Route{OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus}
+		r := Route{OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus, Mode: Enforce}
 		r.Name = readName(keys["name"], names)
 		readMatch(item, keys["match"], &r, taken)
 		r.Backends = readBackendNames(keys["backends"], known)
@@ -52,6 +52,9 @@ func readRoutes(v value, backends []Backend, signs bool) []Route {
 			r.DenyStatus = status
 		}
 		r.Session = readSession(keys["session"], signs)
+		if mode, ok := keys["mode"].oneOf(string(Enforce), string(Observe)); ok {
+			r.Mode = Mode(mode)
+		}
 		routes = append(routes, r)
 	}
 	return routes

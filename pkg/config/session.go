@@ -181,23 +181,3 @@ func checkFile(path string) error {
 	}
 	return nil
 }
-
-// Warnings tells what is valid and may not be meant: a sentence each, which
-// names the routes that it is about. nil means nothing.
-func (c *Config) Warnings() []string {
-	var open []string
-	for _, r := range c.Routes {
-		if r.Session.Layout == layoutAuto && len(r.Session.Join) > 0 && r.Paths == nil {
-			open = append(open, r.Name)
-		}
-	}
-	if len(open) == 0 {
-		return nil
-	}
-	routes := "route " + open[0] + " has"
-	if len(open) > 1 {
-		routes = "routes " + strings.Join(open, ", ") + " have"
-	}
-	return []string{routes + " layout auto and no match.paths: an allow for D/index.m3u8 is an allow for all below D, " +
-		"so a folder that holds channels belongs in paths (paths: [/] if only the root holds them)"}
-}

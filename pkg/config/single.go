@@ -27,7 +27,7 @@ func Single(urls []string, onUnavailable string) (*Config, error) {
 	}
 	c := &Config{Listen: DefaultListen(), Log: defaultLog(), SessionLimit: DefaultSessionLimit}
 	r := Route{
-		Name: "default", OnUnavailable: action, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus, Session: defaultSession(false),
+		Name: "default", OnUnavailable: action, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus, Session: defaultSession(false), Mode: Enforce,
 	}
 	for i, raw := range urls {
 		name, which := "backend", "the backend URL"

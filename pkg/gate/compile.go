@@ -138,7 +138,9 @@ func buildBackend(b config.Backend, before *source, notify func(check.Event)) (*
 }
 
 func buildLine(r config.Route, rules *session.Rules, backends map[string]*source) *line {
-	l := &line{name: r.Name, rules: rules, policy: policy.Policy{AllowUnavailable: r.OnUnavailable == config.Allow, DenyStatus: r.DenyStatus}}
+	l := &line{name: r.Name, rules: rules, policy: policy.Policy{
+		AllowUnavailable: r.OnUnavailable == config.Allow, DenyStatus: r.DenyStatus, Observe: r.Mode == config.Observe,
+	}}
 	for _, name := range r.Backends {
 		b := backends[name]
 		l.sources, l.backends = append(l.sources, b), append(l.backends, b.Backend)

@@ -46,7 +46,7 @@ func Explain(ctx context.Context, cfg *config.Config, r *check.Request, id strin
 		})
 	}
 	all.Wait()
-	e.Decision = policy.Decide(rt.policy, backend.Combine(outcomes), false)
+	e.Decision = policy.Final(rt.policy, policy.Decide(rt.policy, backend.Combine(outcomes), false))
 	e.Decision.Route = rt.name
 	return e, nil
 }

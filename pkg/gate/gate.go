@@ -103,10 +103,7 @@ func (g *Gate) Check(ctx context.Context, r *check.Request) check.Decision {
 		return g.Check(ctx, r) // A reload has just put another config in force.
 	}
 	d.Route = l.name
-	if !d.Allow && d.Status == 0 {
-		d.Status = l.policy.DenyStatus
-	}
-	return d
+	return policy.Final(l.policy, d)
 }
 
 // maxDue is how many sessions' own questions one check waits for: that of the

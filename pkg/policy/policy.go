@@ -12,6 +12,8 @@ type Policy struct {
 	AllowUnavailable bool
 	// DenyStatus is the HTTP status of denials, 400 to 499; 0 means 403.
 	DenyStatus int
+	// Observe is mode: observe. Nobody is denied, and it is told who would have been.
+	Observe bool
 }
 
 // statusBusy is what proxies that can tell the difference show a viewer who is
@@ -52,4 +54,18 @@ func Decide(p Policy, o check.Outcome, standing bool) check.Decision {
 // there was an outcome.
 func Late() check.Decision {
 	return check.Decision{Reason: check.Late, Status: statusBusy}
+}
+
+// Final completes the decision of a route. On one that only observes a denial
+// becomes an allow, which tells of it. Not so malformed: what can be read in two
+// ways may be another route's to the proxy.
+func Final(p Policy, d check.Decision) check.Decision {
+	switch {
+	case d.Allow:
+	case p.Observe && d.Reason != check.Malformed && d.Reason != "":
+		d.Allow, d.Reason, d.Observed, d.Status = true, check.Observe, d.Reason, 0
+	case d.Status == 0:
+		d.Status = p.DenyStatus
+	}
+	return d
 }

@@ -86,3 +86,34 @@ func TestLateDeniesAndAsksTheViewerToTryAgain(t *testing.T) {
 		t.Errorf("got %+v, want %+v", d, want)
 	}
 }
+
+func TestARouteThatObservesAllowsWhomItWouldDeny(t *testing.T) {
+	for _, reason := range []check.Reason{
+		check.Backend, check.RecentDenial, check.Revoked, check.Default, check.Overload, check.Late, check.Unanswered,
+	} {
+		d := check.Decision{Reason: reason, Status: 503, Outcome: check.Outcome{User: "u77"}}
+		want := check.Decision{Allow: true, Reason: check.Observe, Observed: reason, Outcome: d.Outcome}
+		if got := policy.Final(policy.Policy{Observe: true, DenyStatus: 402}, d); got != want {
+			t.Errorf("%s: got %+v, want %+v", reason, got, want)
+		}
+		if got := policy.Final(policy.Policy{DenyStatus: 402}, d); got != d {
+			t.Errorf("%s: without observe got %+v, want %+v", reason, got, d)
+		}
+	}
+}
+
+func TestNoModeAllowsWhatIsMalformedOrNoDecision(t *testing.T) {
+	for _, reason := range []check.Reason{check.Malformed, ""} {
+		want := check.Decision{Reason: reason, Status: 402}
+		if got := policy.Final(policy.Policy{Observe: true, DenyStatus: 402}, check.Decision{Reason: reason}); got != want {
+			t.Errorf("%q: got %+v, want %+v", reason, got, want)
+		}
+	}
+}
+
+func TestAnAllowStaysAsItIs(t *testing.T) {
+	d := check.Decision{Allow: true, Reason: check.Session, Session: "abc"}
+	if got := policy.Final(policy.Policy{Observe: true, DenyStatus: 402}, d); got != d {
+		t.Errorf("got %+v", got)
+	}
+}

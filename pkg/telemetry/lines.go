@@ -14,12 +14,13 @@ import (
 // at debug level of every allow. Lines above debug are sampled.
 func (t *Telemetry) logCheck(r *check.Request, d check.Decision, took time.Duration) {
 	level := levelOf(d)
-	if !t.enabled(level) || level > zerolog.DebugLevel && !t.samples.take(sample{reason: d.Reason, allow: d.Allow}) {
+	if !t.enabled(level) || level > zerolog.DebugLevel && !t.samples.take(sample{reason: d.Reason, allow: d.Allow, observed: d.Observed}) {
 		return
 	}
 	e := t.aside.WithLevel(level).Str("proxy", r.Proxy)
 	text(e, "route", d.Route, maxText)
 	e.Str("decision", d.Word()).Str("reason", string(d.Reason))
+	text(e, "would_deny", string(d.Observed), maxText)
 	path, query := pathAndQuery(r)
 	text(e, "method", r.Method, maxName)
 	text(e, "host", r.Host, maxText)
@@ -55,6 +56,8 @@ func sessionOf(d *check.Decision) string {
 // denied again at once is a player in a loop.
 func levelOf(d check.Decision) zerolog.Level {
 	switch d.Reason {
+	case check.Observe:
+		return levelOf(check.Deny(d.Observed))
 	case check.Default, check.Grace, check.Unanswered, check.Late, check.Overload, check.BadCheck:
 		return zerolog.WarnLevel
 	case check.Session, check.RecentDenial:
@@ -79,9 +82,10 @@ func (t *Telemetry) leftOut(s sample, count int) {
 		t.aside.Info().Int("left_out", count).Msg("sessions were restored like these; the API lists them all")
 		return
 	}
-	d := check.Decision{Allow: s.allow, Reason: s.reason}
-	t.aside.WithLevel(levelOf(d)).Str("decision", d.Word()).Str("reason", string(s.reason)).Int("left_out", count).
-		Msg("checks like these are too many to write each; the metrics have them all")
+	d := check.Decision{Allow: s.allow, Reason: s.reason, Observed: s.observed}
+	e := t.aside.WithLevel(levelOf(d)).Str("decision", d.Word()).Str("reason", string(s.reason))
+	text(e, "would_deny", string(s.observed), maxText)
+	e.Int("left_out", count).Msg("checks like these are too many to write each; the metrics have them all")
 }
 
 // dropped writes how many lines the log did not take in time.

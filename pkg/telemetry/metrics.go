@@ -19,6 +19,7 @@ import (
 type collected struct {
 	Checks          *prometheus.CounterVec
 	CheckDuration   *prometheus.HistogramVec
+	Observed        *prometheus.CounterVec
 	Requests        *prometheus.CounterVec
 	RequestDuration *prometheus.HistogramVec
 	Up              *prometheus.GaugeVec
@@ -42,6 +43,7 @@ type metrics struct {
 
 	checks        handles[checkKey, prometheus.Counter]
 	checkTimes    handles[string, prometheus.Observer]
+	observed      handles[observedKey, prometheus.Counter]
 	requests      handles[requestKey, prometheus.Counter]
 	requestTimes  handles[string, prometheus.Observer]
 	backendsThere handles[string, prometheus.Gauge]
@@ -52,6 +54,12 @@ type checkKey struct {
 	proxy, route string
 	allow        bool
 	reason       check.Reason
+}
+
+// observedKey is a denial that a route, which only observes, let pass.
+type observedKey struct {
+	route  string
+	reason check.Reason
 }
 
 type requestKey struct {
@@ -70,6 +78,7 @@ func newMetrics(version, commit string) (*metrics, error) {
 		return c.Checks.WithLabelValues(k.proxy, k.route, d.Word(), string(k.reason))
 	}
 	m.checkTimes.find = func(proxy string) prometheus.Observer { return c.CheckDuration.WithLabelValues(proxy) }
+	m.observed.find = func(k observedKey) prometheus.Counter { return c.Observed.WithLabelValues(k.route, string(k.reason)) }
 	m.requests.find = func(k requestKey) prometheus.Counter {
 		return c.Requests.WithLabelValues(k.backend, k.verdict.String())
 	}
@@ -100,6 +109,9 @@ func newCollected() collected {
 			"proxy", "route", "decision", "reason"),
 		CheckDuration: seconds("altagate_check_duration_seconds",
 			"Time from a check's arrival to its decision, by proxy.", "proxy"),
+		Observed: counter("altagate_observed_denials_total",
+			"Checks that were allowed because their route only observes, by the reason of the denial that it would have been.",
+			"route", "reason"),
 		Requests: counter("altagate_backend_requests_total",
 			"Questions put to a backend, by outcome (allow, deny, unavailable). Probes are not counted.",
 			"backend", "outcome"),
@@ -166,6 +178,9 @@ func (m *metrics) check(r *check.Request, d check.Decision, took time.Duration) 
 		route = noRoute
 	}
 	m.checks.get(checkKey{r.Proxy, route, d.Allow, d.Reason}).Inc()
+	if d.Reason == check.Observe {
+		m.observed.get(observedKey{route, d.Observed}).Inc()
+	}
 	m.checkTimes.get(r.Proxy).Observe(took.Seconds())
 }
 

@@ -21,6 +21,8 @@ const (
 type sample struct {
 	reason check.Reason
 	allow  bool
+	// observed is what the denial would have been for that a route let pass.
+	observed check.Reason
 	// restored is set for sessions that were kept over a restart, and nothing
 	// else then.
 	restored bool

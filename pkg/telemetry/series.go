@@ -27,6 +27,14 @@ func (m *metrics) configured(n Names) {
 			m.route(proxy, route)
 		}
 	}
+	for _, route := range n.Observed {
+		for _, proxy := range n.Proxies {
+			m.checks.get(checkKey{proxy, route, true, check.Observe})
+		}
+		for _, reason := range denials() {
+			m.observed.get(observedKey{route, reason})
+		}
+	}
 	for _, backend := range n.Backends {
 		m.backendsThere.get(backend)
 		m.requestTimes.get(backend)
@@ -37,15 +45,18 @@ func (m *metrics) configured(n Names) {
 }
 
 func (m *metrics) route(proxy, route string) {
-	for _, reason := range []check.Reason{check.Backend, check.Default} {
-		m.checks.get(checkKey{proxy, route, true, reason})
-		m.checks.get(checkKey{proxy, route, false, reason})
-	}
-	for _, reason := range []check.Reason{check.Session, check.Grace} {
+	for _, reason := range []check.Reason{check.Backend, check.Default, check.Session, check.Grace} {
 		m.checks.get(checkKey{proxy, route, true, reason})
 	}
-	for _, reason := range []check.Reason{check.RecentDenial, check.Revoked, check.Unanswered, check.Late, check.Overload} {
+	for _, reason := range denials() {
 		m.checks.get(checkKey{proxy, route, false, reason})
+	}
+}
+
+// denials are the reasons for which a route denies.
+func denials() []check.Reason {
+	return []check.Reason{
+		check.Backend, check.Default, check.RecentDenial, check.Revoked, check.Unanswered, check.Late, check.Overload,
 	}
 }
 
@@ -54,6 +65,9 @@ func (m *metrics) dropRoutes(kept []string) {
 		return k.route != noRoute && !slices.Contains(kept, k.route)
 	}) {
 		m.collected.Checks.DeletePartialMatch(prometheus.Labels{"route": k.route})
+	}
+	for _, k := range m.observed.drop(func(k observedKey) bool { return !slices.Contains(kept, k.route) }) {
+		m.collected.Observed.DeletePartialMatch(prometheus.Labels{"route": k.route})
 	}
 }
 

@@ -126,6 +126,8 @@ type Names struct {
 	Proxies []string
 	// Routes and Backends are the names in the config.
 	Routes, Backends []string
+	// Observed are the routes that only observe.
+	Observed []string
 }
 
 // Record counts one decision, and logs it if it is a denial or was made by
@@ -199,7 +201,7 @@ func writer(c Config) (io.Writer, error) {
 		plain := os.Getenv("NO_COLOR") != "" || !isTerminal(w)
 		return zerolog.ConsoleWriter{
 			Out: w, NoColor: plain, TimeFormat: "15:04:05.000",
-			FieldsOrder: []string{"decision", "reason", "route", "proxy", "method", "host", "path", "query", "addr"},
+			FieldsOrder: []string{"decision", "reason", "would_deny", "route", "proxy", "method", "host", "path", "query", "addr"},
 		}, nil
 	default:
 		return nil, fmt.Errorf("log format %q is not known: use json or console", c.Format)

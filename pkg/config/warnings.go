@@ -1,0 +1,38 @@
+package config
+
+import "strings"
+
+// Warnings tells what is valid and may not be meant: a sentence each, which
+// names the routes that it is about. nil means nothing.
+func (c *Config) Warnings() []string {
+	var all []string
+	if open := c.routesWhere(func(r Route) bool {
+		return r.Session.Layout == layoutAuto && len(r.Session.Join) > 0 && r.Paths == nil
+	}); len(open) > 0 {
+		all = append(all, routesHave(open)+" layout auto and no match.paths: an allow for D/index.m3u8 is an allow for all below D, "+
+			"so a folder that holds channels belongs in paths (paths: [/] if only the root holds them)")
+	}
+	if observing := c.routesWhere(func(r Route) bool { return r.Mode == Observe }); len(observing) > 0 {
+		all = append(all, routesHave(observing)+" mode observe: EVERYBODY is allowed there, and the log tells who would have been denied")
+	}
+	return all
+}
+
+// routesWhere names the routes for which is holds.
+func (c *Config) routesWhere(is func(Route) bool) []string {
+	var names []string
+	for _, r := range c.Routes {
+		if is(r) {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
+// routesHave begins a sentence about routes.
+func routesHave(names []string) string {
+	if len(names) == 1 {
+		return "route " + names[0] + " has"
+	}
+	return "routes " + strings.Join(names, ", ") + " have"
+}
