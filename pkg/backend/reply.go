@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
@@ -55,6 +57,9 @@ func (rep reply) outcome(unavailable []int) check.Outcome {
 	o.User = plainText(rep.header.Get("X-UserId"))
 	o.SessionName = plainText(rep.header.Get("X-Session-Name"))
 	o.AuthDuration = authDuration(rep.header.Values("X-AuthDuration"))
+	o.MaxSessions = maxSessions(rep.header.Values("X-Max-Sessions"))
+	unique := rep.header.Values("X-Unique")
+	o.Unique = len(unique) == 1 && strings.EqualFold(unique[0], "true")
 	return o
 }
 
@@ -76,6 +81,24 @@ func authDuration(values []string) time.Duration {
 		return 0
 	default:
 		return time.Duration(n) * time.Second
+	}
+}
+
+// maxSessions reads an X-Max-Sessions (Flussonic, and Ministra after it): an
+// integer of 1 or more. Anything else is as if it were absent: no portal is known
+// to mean by a 0 that its user may watch nothing, for which it has the status.
+func maxSessions(values []string) int {
+	if len(values) != 1 {
+		return 0
+	}
+	n, err := strconv.ParseUint(values[0], 10, 31)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return math.MaxInt32
+	case err != nil:
+		return 0
+	default:
+		return int(n)
 	}
 }
 

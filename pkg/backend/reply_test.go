@@ -2,6 +2,7 @@ package backend
 
 import (
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -220,6 +221,50 @@ func TestAnAuthDurationIsAnIntegerOfOneOrMore(t *testing.T) {
 	for _, tt := range tests {
 		if got := authDuration(tt.values); got != tt.want {
 			t.Errorf("%q: %v, want %v", tt.values, got, tt.want)
+		}
+	}
+}
+
+func TestALimitOfSessionsIsAnIntegerOfOneOrMore(t *testing.T) {
+	for _, test := range []struct {
+		values []string
+		want   int
+	}{
+		{nil, 0},
+		{[]string{"10"}, 10}, // Ministra's
+		{[]string{"1"}, 1},
+		{[]string{"0"}, 0},
+		{[]string{"-1"}, 0},
+		{[]string{"+5"}, 0},
+		{[]string{"1.5"}, 0},
+		{[]string{"two"}, 0},
+		{[]string{""}, 0},
+		{[]string{"1", "10"}, 0},
+		{[]string{"99999999999999999999"}, math.MaxInt32},
+	} {
+		o := reply{status: 200, header: http.Header{"X-Max-Sessions": test.values}}.outcome(nil)
+		if o.MaxSessions != test.want {
+			t.Errorf("%q: %d, want %d", test.values, o.MaxSessions, test.want)
+		}
+	}
+}
+
+func TestAUserIsUniqueWhereTheReplySaysTrueOnce(t *testing.T) {
+	for _, test := range []struct {
+		values []string
+		want   bool
+	}{
+		{nil, false},
+		{[]string{"true"}, true}, // Ministra's
+		{[]string{"True"}, true},
+		{[]string{"false"}, false},
+		{[]string{"1"}, false},
+		{[]string{""}, false},
+		{[]string{"true", "false"}, false},
+	} {
+		o := reply{status: 200, header: http.Header{"X-Unique": test.values}}.outcome(nil)
+		if o.Unique != test.want {
+			t.Errorf("%q: %v, want %v", test.values, o.Unique, test.want)
 		}
 	}
 }

@@ -97,6 +97,12 @@ type Outcome struct {
 	// AuthDuration is the reply's X-AuthDuration: for how long an allow is good.
 	// 0 where there was none, or it was not an integer of 1 or more.
 	AuthDuration time.Duration
+	// MaxSessions is the reply's X-Max-Sessions: how many sessions User may have at
+	// once. 0 where there was none, or it was not an integer of 1 or more.
+	MaxSessions int
+	// Unique is set where the reply had X-Unique: true: User's other sessions are to
+	// end.
+	Unique bool
 	// Once is set where the backend's preset has tokens that die, so that it is
 	// never asked about one again.
 	Once bool
