@@ -52,6 +52,22 @@ type TurnedAway struct {
 	Address bool
 }
 
+// Shadowed reports what a shadow backend made of a question that the route's own
+// backends had been asked. It decided nothing.
+type Shadowed struct {
+	Route, Backend string
+	// Request is the check that the question was about.
+	Request *Request
+	// Own is the verdict of the route's own backends, and Shadow the other's.
+	Own, Shadow Verdict
+	// Dropped is set if the shadow backend was not asked, since it had enough to do.
+	Dropped bool
+	// Status is that of its reply; 0 if there was no complete one.
+	Status int
+	// Session is the X-Session-Id that both were told.
+	Session string
+}
+
 // SessionInfo describes a session in an event.
 type SessionInfo struct {
 	// ID is the X-Session-Id, which by itself opens nothing.
@@ -105,6 +121,7 @@ func (Asked) event()          {}
 func (Turned) event()         {}
 func (ShortDeadline) event()  {}
 func (TurnedAway) event()     {}
+func (Shadowed) event()       {}
 func (SessionStarted) event() {}
 func (SessionEnded) event()   {}
 func (ViewersHidden) event()  {}

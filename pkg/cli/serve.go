@@ -248,9 +248,10 @@ func closeAll(services []server.Service) {
 
 // names are what the metrics are about under cfg.
 func names(cfg *config.Config) telemetry.Names {
-	n := telemetry.Names{Proxies: []string{"nginx", "envoy", "envoy-grpc"}}
+	n := telemetry.Names{Shadows: map[string][]string{}, Proxies: []string{"nginx", "envoy", "envoy-grpc"}}
 	for _, r := range cfg.Routes {
 		n.Routes = append(n.Routes, r.Name)
+		n.Shadows[r.Name] = r.Shadow
 		if r.Mode == config.Observe {
 			n.Observed = append(n.Observed, r.Name)
 		}

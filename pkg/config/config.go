@@ -142,6 +142,10 @@ type Route struct {
 	// Backends are names in Config.Backends, different, at least one. They are
 	// asked in parallel.
 	Backends []string
+	// Shadow are names in Config.Backends, different, and none that is among the
+	// Backends of any route; nil if there are none. They are asked too, and decide
+	// nothing.
+	Shadow []string
 	// OnUnavailable is what is decided while all the backends are away.
 	// Default Deny (Alta's own is allow).
 	OnUnavailable Action

@@ -130,6 +130,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 				"limits={8 0 4 2 [{203.0.113.0/24 20} {2001:db8::/64 2} {192.0.2.1/32 3}]}",
 			`second custom [http://backend_2:6000] probe=https://portal.example.com/health 2s map[] host="" ca="" name="" [] ` +
 				"limits={16 256 16 20 []}",
+			`third custom [http://10.0.0.9] probe=<nil> 2s map[] host="" ca="" name="" [] limits={256 256 32 20 []}`,
 		},
 		"routes": []Route{
 			{
@@ -143,7 +144,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			{
 				Name: "2", Paths: []string{"/live/"}, Backends: []string{"second"}, OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: 403,
 				Session: Session{Layout: "path", Join: []Join{}, Idle: 90 * time.Second, Max: 90 * time.Second},
-				Mode:    Observe,
+				Mode:    Observe, Shadow: []string{"third"},
 			},
 			{
 				Name: "rest", Backends: []string{"portal", "second"}, OnUnavailable: Deny, Grace: 168 * time.Hour, DenyStatus: 403,

@@ -36,14 +36,16 @@ func readRoutes(v value, backends []Backend, signs bool) []Route {
 	routes := make([]Route, 0, len(items))
 	names := map[string]int{}
 	taken := matches{}
+	shadows := shadowing{}
 	for _, item := range items {
-		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session", "mode")
+		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session", "mode", "shadow")
 		item.need(keys, "name", "has no name: write name: live")
 		item.need(keys, "backends", "has no backends: write backends: [portal]")
 		r := Route{OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus, Mode: Enforce}
 		r.Name = readName(keys["name"], names)
 		readMatch(item, keys["match"], &r, taken)
-		r.Backends = readBackendNames(keys["backends"], known)
+		r.Backends = readBackendNames(keys["backends"], "backends: [portal]", known, nil)
+		r.Shadow = readBackendNames(keys["shadow"], "shadow: [new-portal]", known, shadows)
 		if action, ok := keys["on_unavailable"].oneOf(string(Deny), string(Allow)); ok {
 			r.OnUnavailable = Action(action)
 		}
@@ -57,6 +59,7 @@ func readRoutes(v value, backends []Backend, signs bool) []Route {
 		}
 		routes = append(routes, r)
 	}
+	shadows.check(routes)
 	return routes
 }
 
@@ -82,12 +85,14 @@ func readName(v value, lines map[string]int) string {
 	return name
 }
 
-func readBackendNames(v value, known []string) []string {
+// readBackendNames reads names of backends. at, if it is not nil, gets where each
+// stands.
+func readBackendNames(v value, example string, known []string, at shadowing) []string {
 	var names []string
 	if len(known) == 0 {
 		return nil // that there is no backend is noted where backends are
 	}
-	for _, item := range v.list("backends: [portal]") {
+	for _, item := range v.list(example) {
 		name, ok := item.text()
 		switch {
 		case !ok:
@@ -97,9 +102,28 @@ func readBackendNames(v value, known []string) []string {
 			item.wrong("%s is in the list twice", quote(name))
 		default:
 			names = append(names, name)
+			if at != nil {
+				at[name] = append(at[name], item)
+			}
 		}
 	}
 	return names
+}
+
+// shadowing holds where each backend is named as a shadow.
+type shadowing map[string][]value
+
+// check refuses shadows that decide somewhere: their questions would take turns from
+// viewers.
+func (s shadowing) check(routes []Route) {
+	for _, r := range routes {
+		for _, name := range r.Backends {
+			for _, item := range s[name] {
+				item.wrong("%s is among the backends of route %s, whose viewers would wait for its shadow questions: "+
+					"give the same service a second name under backends", quote(name), quote(r.Name))
+			}
+		}
+	}
 }
 
 func readDenyStatus(v value) (int, bool) {

@@ -36,6 +36,8 @@ type line struct {
 	policy   policy.Policy
 	rules    *session.Rules
 	asking   *asking
+	// shadows are asked too, and decide nothing.
+	shadows []*source
 	// slowest is the backend with the longest timeout.
 	slowest *source
 }
@@ -148,7 +150,10 @@ func buildLine(r config.Route, rules *session.Rules, backends map[string]*source
 			l.slowest = b
 		}
 	}
-	l.asking = newAsking(2*l.slowest.Timeout()+verdictTime, l)
+	for _, name := range r.Shadow {
+		l.shadows = append(l.shadows, backends[name])
+	}
+	l.asking = newAsking(limitOf(l.slowest.Timeout()), l)
 	return l
 }
 

@@ -158,7 +158,9 @@ func (g *Gate) ask(ctx context.Context, l *line, r *check.Request, j *session.Jo
 			}
 		}
 		id := session.NewID()
-		d := policy.Decide(l.policy, l.ask(ctx, l.backends, r, id.String()), j != nil && j.Standing)
+		o := l.ask(ctx, l.backends, r, id.String())
+		g.shadow(l, r, id.String(), o)
+		d := policy.Decide(l.policy, o, j != nil && j.Standing)
 		return g.settle(l, r, j, id, d)
 	})
 	if !ok {

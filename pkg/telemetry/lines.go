@@ -82,6 +82,10 @@ func (t *Telemetry) leftOut(s sample, count int) {
 		t.aside.Info().Int("left_out", count).Msg("sessions were restored like these; the API lists them all")
 		return
 	}
+	if s.shadow {
+		t.aside.Info().Int("left_out", count).Msg("disagreements of shadow backends are too many to write each; the metrics have them all")
+		return
+	}
 	d := check.Decision{Allow: s.allow, Reason: s.reason, Observed: s.observed}
 	e := t.aside.WithLevel(levelOf(d)).Str("decision", d.Word()).Str("reason", string(s.reason))
 	text(e, "would_deny", string(s.observed), maxText)
@@ -97,6 +101,8 @@ func (t *Telemetry) dropped(lines int) {
 type turns struct {
 	mu    sync.Mutex
 	since map[address]turn
+	// shadows are the backends that decide nothing.
+	shadows map[string]bool
 }
 
 type address struct{ backend, address string }
@@ -126,15 +132,27 @@ func (t *turns) next(a address, there bool) time.Duration {
 	return now.Sub(before.at)
 }
 
-// keep forgets the backends that are not named.
-func (t *turns) keep(backends []string) {
+// keep forgets the backends that are not named, and notes which decide nothing.
+func (t *turns) keep(n Names) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for a := range t.since {
-		if !slices.Contains(backends, a.backend) {
+		if !slices.Contains(n.Backends, a.backend) {
 			delete(t.since, a)
 		}
 	}
+	t.shadows = map[string]bool{}
+	for _, backends := range n.Shadows {
+		for _, backend := range backends {
+			t.shadows[backend] = true
+		}
+	}
+}
+
+func (t *turns) isShadow(backend string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.shadows[backend]
 }
 
 func (t *Telemetry) logTurned(e check.Turned) {
@@ -151,11 +169,14 @@ func (t *Telemetry) logTurned(e check.Turned) {
 	if e.Err != nil {
 		line.Str("error", errorText(e.Err, maxError))
 	}
-	if e.Up {
+	switch {
+	case e.Up:
 		line.Msg("an address of the backend is away: its other addresses are asked")
-		return
+	case t.turns.isShadow(e.Backend):
+		line.Msg("shadow backend is away: it decides nothing")
+	default:
+		line.Msg("backend is away: the policy decides")
 	}
-	line.Msg("backend is away: the policy decides")
 }
 
 func (t *Telemetry) logTurnedAway(e check.TurnedAway) {

@@ -22,6 +22,7 @@ type collected struct {
 	Observed        *prometheus.CounterVec
 	Requests        *prometheus.CounterVec
 	RequestDuration *prometheus.HistogramVec
+	Shadow          *prometheus.CounterVec
 	Up              *prometheus.GaugeVec
 	Sessions        *prometheus.GaugeVec
 	ViewersHidden   prometheus.Gauge
@@ -45,6 +46,7 @@ type metrics struct {
 	checkTimes    handles[string, prometheus.Observer]
 	observed      handles[observedKey, prometheus.Counter]
 	requests      handles[requestKey, prometheus.Counter]
+	shadows       handles[shadowKey, prometheus.Counter]
 	requestTimes  handles[string, prometheus.Observer]
 	backendsThere handles[string, prometheus.Gauge]
 	sessions      watching
@@ -82,6 +84,9 @@ func newMetrics(version, commit string) (*metrics, error) {
 	m.requests.find = func(k requestKey) prometheus.Counter {
 		return c.Requests.WithLabelValues(k.backend, k.verdict.String())
 	}
+	m.shadows.find = func(k shadowKey) prometheus.Counter {
+		return c.Shadow.WithLabelValues(k.route, k.backend, k.own.String(), k.word())
+	}
 	m.requestTimes.find = func(backend string) prometheus.Observer { return c.RequestDuration.WithLabelValues(backend) }
 	m.backendsThere.find = func(backend string) prometheus.Gauge { return c.Up.WithLabelValues(backend) }
 	m.sessions = watching{gauge: c.Sessions, counts: make(map[string]int)}
@@ -117,6 +122,10 @@ func newCollected() collected {
 			"backend", "outcome"),
 		RequestDuration: seconds("altagate_backend_request_duration_seconds",
 			"Time of a question to a backend, all its addresses included.", "backend"),
+		Shadow: counter("altagate_shadow_total",
+			"Questions that a shadow backend was asked too, by the outcome that decided (allow, deny, unavailable) "+
+				"and the shadow's (the same, or dropped: it had enough to do).",
+			"route", "backend", "outcome", "shadow"),
 		Up: gauge("altagate_backend_up",
 			"1 if altagate's own probe finds any address of the backend there, else 0.", "backend"),
 		Sessions: gauge("altagate_sessions",

@@ -23,6 +23,9 @@ type sample struct {
 	allow  bool
 	// observed is what the denial would have been for that a route let pass.
 	observed check.Reason
+	// shadow is set for what a shadow backend would have decided otherwise; allow
+	// is what was decided then.
+	shadow bool
 	// restored is set for sessions that were kept over a restart, and nothing
 	// else then.
 	restored bool

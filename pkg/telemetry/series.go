@@ -18,6 +18,7 @@ func (m *metrics) configured(n Names) {
 	m.dropRoutes(n.Routes)
 	m.dropBackends(n.Backends)
 	m.sessions.configured(n.Routes)
+	m.configuredShadows(n.Shadows)
 	for _, proxy := range n.Proxies {
 		m.checkTimes.get(proxy)
 		for _, reason := range []check.Reason{check.NoRoute, check.BadCheck, check.Malformed} {

@@ -117,7 +117,7 @@ func (t *Telemetry) Metrics() http.Handler { return t.metrics.handler() }
 // was taken over.
 func (t *Telemetry) Configured(n Names) {
 	t.metrics.configured(n)
-	t.turns.keep(n.Backends)
+	t.turns.keep(n)
 }
 
 // Names are the values that the labels of the metrics may have.
@@ -128,6 +128,8 @@ type Names struct {
 	Routes, Backends []string
 	// Observed are the routes that only observe.
 	Observed []string
+	// Shadows are the shadow backends of each route that has some.
+	Shadows map[string][]string
 }
 
 // Record counts one decision, and logs it if it is a denial or was made by
@@ -152,6 +154,9 @@ func (t *Telemetry) Notify(e check.Event) {
 			Msg("a check of this proxy ends before the backend's timeout does: slow answers are denied as late; where a proxy states no deadline altagate waits 5 s")
 	case check.TurnedAway:
 		t.logTurnedAway(e)
+	case check.Shadowed:
+		t.metrics.shadow(e)
+		t.logShadowed(e)
 	default:
 		t.notifySession(e)
 	}
