@@ -134,6 +134,10 @@ func (v *verdict) consider(a answer, c checked) {
 		c.reason = "not in the log"
 	}
 	v.count(a, c)
+	if a.status != 200 && v.stalled(a) {
+		v.excused["not answered by a machine that stood still"]++
+		return
+	}
 	if v.isLost(a, c) {
 		v.blame(lostCheck, "%s", v.described(a, c))
 	}

@@ -184,3 +184,25 @@ func TestABusyMachineExcusesOnlyTheWantOfAnAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestAMachineThatStoodStillExcusesOnlyWhomNobodyAnsweredForSeconds has the pulse miss
+// two seconds.
+func TestAMachineThatStoodStillExcusesOnlyWhomNobodyAnsweredForSeconds(t *testing.T) {
+	for _, c := range []struct {
+		took, stood time.Duration
+		status      int
+		want        map[wrong]int
+	}{
+		{5 * time.Second, 2 * time.Second, 500, map[wrong]int{}},
+		{5 * time.Second, time.Second / 2, 500, map[wrong]int{lostCheck: 1}},
+		{time.Second, 2 * time.Second, 500, map[wrong]int{lostCheck: 1}},
+		{5 * time.Second, 2 * time.Second, 200, map[wrong]int{allowedThief: 1}},
+	} {
+		e := planted{at: 5, a: answer{route: "deny", status: c.status, attack: "no token"}}.evidence()
+		e.answers[0].took = c.took
+		e.slow = []span{{moment(5), moment(5).Add(c.stood)}}
+		if diff := cmp.Diff(c.want, found(e)); diff != "" {
+			t.Errorf("%+v: wrong answers (-want +got): %s", c, diff)
+		}
+	}
+}

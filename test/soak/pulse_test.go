@@ -41,3 +41,17 @@ func (p *portal) pulse(ctx context.Context, timeout time.Duration) (slow []span)
 func (v *verdict) busy(from, to time.Time) bool {
 	return slices.ContainsFunc(v.slow, func(s span) bool { return s.overlaps(from.Add(-slack), to.Add(slack)) })
 }
+
+// A proxy gives up after five seconds or more. One that did so while the machine hardly
+// ran anything at all says nothing of altagate.
+const (
+	stall   = time.Second
+	givesUp = 4500 * time.Millisecond
+)
+
+// stalled tells whether nobody could answer a in time, because the machine stood still.
+func (v *verdict) stalled(a answer) bool {
+	return a.took > givesUp && slices.ContainsFunc(v.slow, func(s span) bool {
+		return s.to.Sub(s.from) > stall && s.overlaps(a.start.Add(-slack), a.start.Add(a.took))
+	})
+}
