@@ -12,8 +12,8 @@ import (
 // Request is one check: a viewer's request as the proxy that serves it vouches
 // for it. Frontends make it; nothing after them changes it.
 type Request struct {
-	// Proxy names the frontend that read the check: "nginx", "envoy" (HTTP) or
-	// "envoy-grpc".
+	// Proxy names the frontend that read the check: "nginx", "envoy" (over HTTP),
+	// "envoy-grpc", "traefik", "caddy", "haproxy" or "ingress-nginx".
 	Proxy string
 	// Route is the route that the proxy named; empty means that routes match
 	// by host and path.

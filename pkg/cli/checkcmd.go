@@ -128,7 +128,7 @@ func (c *checkFlags) request(url string) (r check.Request, reason check.Reason, 
 		Proxy: checkName, Route: c.route, Method: c.method, Scheme: scheme, Host: host, Target: target,
 		Address: c.ip, UserAgents: []string{c.userAgent},
 	}
-	r, reason, why = said.Request()
+	r, reason, why = said.Request(nil)
 	if reason == check.BadCheck {
 		return r, "", nil, errors.New("the viewer's URL has no host: write one such as http://tv.example.com/live/index.m3u8?token=123")
 	}

@@ -184,6 +184,7 @@ func (a *sidecar) open(listen config.Listen) ([]door, error) {
 	checks := frontend.Config{
 		Checker: a.gate,
 		May:     func(peer net.Addr) bool { return a.callers.Load().May(peer) },
+		Trusts:  a.gate.Trusts,
 		Record:  a.telemetry.Record,
 	}
 	envoy := extauthz.New(checks, a.troubles.tell)
@@ -248,7 +249,7 @@ func closeAll(services []server.Service) {
 
 // names are what the metrics are about under cfg.
 func names(cfg *config.Config) telemetry.Names {
-	n := telemetry.Names{Shadows: map[string][]string{}, Proxies: []string{"nginx", "envoy", "envoy-grpc"}}
+	n := telemetry.Names{Shadows: map[string][]string{}, Proxies: append(frontend.Names(), extauthz.Name)}
 	for _, r := range cfg.Routes {
 		n.Routes = append(n.Routes, r.Name)
 		n.Shadows[r.Name] = r.Shadow

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-func readCallers(v value) []netip.Prefix {
-	var callers []netip.Prefix
-	for _, item := range v.list("callers: [10.0.0.0/8]") {
+// readNetworks reads a list of addresses and CIDRs.
+func readNetworks(v value, example string) []netip.Prefix {
+	var networks []netip.Prefix
+	for _, item := range v.list(example) {
 		text, ok := item.text()
 		if !ok {
 			continue
@@ -18,9 +19,9 @@ func readCallers(v value) []netip.Prefix {
 			item.wrong("%v", err)
 			continue
 		}
-		callers = append(callers, prefix)
+		networks = append(networks, prefix)
 	}
-	return callers
+	return networks
 }
 
 // ParseCaller reads one address, or one network as a CIDR, whose peers may

@@ -139,6 +139,10 @@ type Route struct {
 	// package target, and take whole segments: "/live" takes "/live" and all
 	// below it, "/live/" only what is below. nil means every path.
 	Paths []string
+	// Trusted are the addresses of proxies in front of the one that asks: in a list
+	// of addresses that a proxy passes on (X-Forwarded-For) they are not the
+	// viewer's. Masked, and none is IPv4-mapped; nil means none.
+	Trusted []netip.Prefix
 	// Backends are names in Config.Backends, different, at least one. They are
 	// asked in parallel.
 	Backends []string

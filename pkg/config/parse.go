@@ -56,7 +56,7 @@ func (r *reader) config(root *yaml.Node) *Config {
 		"backends", "routes")
 	c := &Config{
 		Listen:       readListen(keys["listen"], keys["callers"].present()),
-		Callers:      readCallers(keys["callers"]),
+		Callers:      readNetworks(keys["callers"], "callers: [10.0.0.0/8]"),
 		Log:          readLog(keys["log"]),
 		Keys:         readKeys(keys["keys"]),
 		State:        readState(keys["state"]),

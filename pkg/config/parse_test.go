@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 var update = flag.Bool("update", false, "write the .want files anew")
@@ -136,6 +137,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			{
 				Name: "live-1_a", Hosts: []string{"tv.example.com", "tv.example.com:8080", "[2001:db8::1]"},
 				Paths: []string{"/live/", "/live"}, Backends: []string{"second", "portal"}, OnUnavailable: Allow, DenyStatus: 451,
+				Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.8/32"), netip.MustParsePrefix("2001:db8::7/128")},
 				Session: Session{
 					Layout: "/live/(?<stream>[^/]+)/.*", Join: []Join{"address", "id"}, Idle: 168 * time.Hour, Max: 720 * time.Hour,
 				},
@@ -153,7 +155,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			},
 		},
 	}
-	if diff := cmp.Diff(want, show(c)); diff != "" {
+	if diff := cmp.Diff(want, show(c), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

@@ -38,7 +38,7 @@ func readRoutes(v value, backends []Backend, signs bool) []Route {
 	taken := matches{}
 	shadows := shadowing{}
 	for _, item := range items {
-		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session", "mode", "shadow")
+		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session", "mode", "shadow", "trusted")
 		item.need(keys, "name", "has no name: write name: live")
 		item.need(keys, "backends", "has no backends: write backends: [portal]")
 		r := Route{OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus, Mode: Enforce}
@@ -53,6 +53,7 @@ func readRoutes(v value, backends []Backend, signs bool) []Route {
 		if status, ok := readDenyStatus(keys["deny_status"]); ok {
 			r.DenyStatus = status
 		}
+		r.Trusted = readNetworks(keys["trusted"], "trusted: [10.0.0.0/8]")
 		r.Session = readSession(keys["session"], signs)
 		if mode, ok := keys["mode"].oneOf(string(Enforce), string(Observe)); ok {
 			r.Mode = Mode(mode)

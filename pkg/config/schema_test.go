@@ -149,7 +149,7 @@ func TestTheSchemaRefusesWhatOneKeyShowsToBeWrong(t *testing.T) {
 		"grace-without-unit", "session-layout-word", "session-layout-no-stream", "session-join-unknown", "session-join-twice",
 		"session-join-as-text", "session-idle-days", "session-unknown-key", "limits-questions-none", "limits-queue-negative",
 		"limits-rate-with-unit", "limits-unknown-key", "limits-address-without-times", "limits-address-unknown-key", "limits-as-number",
-		"limits-addresses-as-mapping", "mode-word", "mode-true", "shadow-empty", "shadow-twice",
+		"limits-addresses-as-mapping", "mode-word", "mode-true", "shadow-empty", "shadow-twice", "trusted-empty", "trusted-one",
 	} {
 		data, ok := bad[name]
 		if !ok {

@@ -52,16 +52,43 @@ func plain(s string) string {
 	return s
 }
 
-// answerInHeaders is the answer for a proxy that shows a viewer nothing of it:
-// all fields as headers, and 403 for every denial.
-func answerInHeaders(h http.Header, d check.Decision) int {
+// setFields sets the fields that have a value as headers.
+func setFields(h http.Header, d check.Decision) {
 	for _, f := range Fields(d) {
 		if f.Value != "" {
 			h.Set(f.Header, f.Value)
 		}
 	}
+}
+
+// status is the answer's for a proxy that shows the viewer that of a denial: the
+// route's deny_status, or 503 for one that has nothing to do with the viewer.
+func status(d check.Decision) int {
+	switch {
+	case d.Allow:
+		return http.StatusOK
+	case d.Status >= 400 && d.Status <= 499, d.Status == http.StatusServiceUnavailable:
+		return d.Status
+	default:
+		return http.StatusForbidden
+	}
+}
+
+// answerInHeaders is the answer for a proxy that shows a viewer nothing of it, and
+// understands no other denial than 403: all fields as headers.
+func answerInHeaders(h http.Header, d check.Decision) int {
+	setFields(h, d)
 	if d.Allow {
 		return http.StatusOK
 	}
 	return http.StatusForbidden
+}
+
+// answerShown is the answer for a proxy that shows a viewer a denial as it is: the
+// fields on an allow alone, so that nobody outside learns what the gate does.
+func answerShown(h http.Header, d check.Decision) int {
+	if d.Allow {
+		setFields(h, d)
+	}
+	return status(d)
 }

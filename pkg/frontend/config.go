@@ -31,6 +31,8 @@ type Config struct {
 	Checker check.Checker
 	// May says whether a caller at this address may ask. Nil refuses everybody.
 	May func(net.Addr) bool
+	// Trusts may be nil.
+	Trusts Trusts
 	// Record may be nil.
 	Record Record
 }
@@ -62,7 +64,7 @@ func (c Config) read(peer net.Addr, said Context) (check.Request, check.Reason, 
 	if !c.Admits(peer) {
 		return check.Request{Proxy: said.Proxy}, check.BadCheck, fmt.Errorf("%v may not ask: list it in callers if it is your proxy", peer)
 	}
-	return said.Request()
+	return said.Request(c.Trusts)
 }
 
 // withDeadline gives ctx the deadline of a caller that said it waits this long.

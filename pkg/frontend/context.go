@@ -7,6 +7,7 @@ package frontend
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -26,6 +27,9 @@ type Context struct {
 	Method, Scheme, Host, Target string
 	// Address is the viewer's address, as the proxy vouches for it.
 	Address string
+	// Forwarded is set by a proxy that gives a list of addresses in place of one,
+	// as X-Forwarded-For does: the nearest is the last.
+	Forwarded string
 	// UserAgents holds each User-Agent that arrived; none is fine.
 	UserAgents []string
 	// Cookies holds each Cookie header that arrived; they are read together.
@@ -38,17 +42,24 @@ type Context struct {
 	Stray bool
 }
 
-var errStray = errors.New("no check lives at this path: nginx asks /auth/nginx, Envoy /auth/envoy")
+var errStray = errors.New("no check lives at this path: a proxy asks /auth/ and its name, " +
+	"one of nginx, envoy, traefik, caddy, haproxy, ingress-nginx")
 
 // maxMethod is the length in bytes above which a method is not a method.
 const maxMethod = 32
 
-// Request is the only place where what a proxy said becomes a check. The reason
+// Trusts says whether an address in a list is that of a proxy of the operator's, so
+// that the one before it in the list is believed. r has all but the viewer's
+// address. It is called from many goroutines at once; nil trusts none.
+type Trusts func(r *check.Request, addr netip.Addr) bool
+
+// Request is the only place where what a proxy said becomes a check. Of a list of
+// addresses the viewer's is the right-most that is not trusted. The reason
 // is empty when that went well. It is check.BadCheck when something that the
 // proxy itself must say is missing or unreadable, else check.Malformed when the
 // viewer's own part is; the Request then holds what could be read, and why says
 // what could not, without a byte of the viewer's.
-func (c Context) Request() (r check.Request, reason check.Reason, why error) {
+func (c Context) Request(trusts Trusts) (r check.Request, reason check.Reason, why error) {
 	if c.Stray {
 		return check.Request{Proxy: c.Proxy}, check.BadCheck, errStray
 	}
@@ -69,13 +80,6 @@ func (c Context) Request() (r check.Request, reason check.Reason, why error) {
 	} else {
 		bad = append(bad, errors.New("the scheme is neither http nor https"))
 	}
-	if addr, err := viewer.Address(c.Address); err == nil {
-		r.Addr = addr
-	} else if c.Address == "" {
-		missing = append(missing, "viewer's address")
-	} else {
-		bad = append(bad, fmt.Errorf("the viewer's address cannot be read: %w", err))
-	}
 	if host, err := target.Host(c.Host, r.Scheme); err == nil {
 		r.Host = host
 	} else if errors.Is(err, target.ErrNoHost) {
@@ -95,6 +99,14 @@ func (c Context) Request() (r check.Request, reason check.Reason, why error) {
 	} else {
 		malformed = append(malformed, err)
 	}
+	// The last, for it depends on the route who is trusted.
+	if addr, err := c.address(&r, trusts); err == nil {
+		r.Addr = addr
+	} else if c.Address+c.Forwarded == "" {
+		missing = append(missing, "viewer's address")
+	} else {
+		bad = append(bad, fmt.Errorf("the viewer's address cannot be read: %w", err))
+	}
 	switch {
 	case len(missing)+len(bad) > 0:
 		return r, check.BadCheck, errors.Join(incomplete(missing), errors.Join(bad...))
@@ -103,6 +115,14 @@ func (c Context) Request() (r check.Request, reason check.Reason, why error) {
 	default:
 		return r, "", nil
 	}
+}
+
+// address is the viewer's, for the request that was read so far.
+func (c Context) address(r *check.Request, trusts Trusts) (netip.Addr, error) {
+	if c.Forwarded == "" {
+		return viewer.Address(c.Address)
+	}
+	return viewer.Forwarded(c.Forwarded, func(addr netip.Addr) bool { return trusts != nil && trusts(r, addr) })
 }
 
 // incomplete is the error about what a proxy must say; nil if it said all of it.

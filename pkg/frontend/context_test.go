@@ -2,6 +2,7 @@ package frontend_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func said() frontend.Context {
 }
 
 func TestWhatAProxySaidBecomesACheck(t *testing.T) {
-	got, reason, _ := said().Request()
+	got, reason, _ := said().Request(nil)
 	want := check.Request{
 		Proxy: "nginx", Route: "vod", Method: "GET", Scheme: "https", Host: "tv.example.com",
 		Path: "/live/a.m3u8", Query: "token=1&token=%zz", Addr: addr("192.0.2.1"), UserAgent: "player/1.0",
@@ -79,7 +80,7 @@ func TestTheReasonSaysWhoseMistakeItWas(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := said()
 			tt.edit(&c)
-			if _, got, _ := c.Request(); got != tt.want {
+			if _, got, _ := c.Request(nil); got != tt.want {
 				t.Errorf("reason %q, want %q", got, tt.want)
 			}
 		})
@@ -89,7 +90,7 @@ func TestTheReasonSaysWhoseMistakeItWas(t *testing.T) {
 func TestWhatCouldBeReadIsKeptForTheLog(t *testing.T) {
 	c := said()
 	c.Target, c.UserAgents = "/a%2fb", []string{"a", "b"}
-	got, reason, _ := c.Request()
+	got, reason, _ := c.Request(nil)
 	want := check.Request{
 		Proxy: "nginx", Route: "vod", Method: "GET", Scheme: "https",
 		Host: "tv.example.com", Addr: addr("192.0.2.1"),
@@ -108,11 +109,11 @@ func TestADenialSaysWhatWasWrongWithoutTheViewersBytes(t *testing.T) {
 		{func(c *frontend.Context) { c.Address = "" }, "missing or there twice: viewer's address: compare the proxy's config with the shipped one"},
 		{
 			func(c *frontend.Context) { *c = frontend.Context{UserAgents: []string{secret}} },
-			"missing or there twice: method, scheme, viewer's address, host, target: compare the proxy's config with the shipped one",
+			"missing or there twice: method, scheme, host, target, viewer's address: compare the proxy's config with the shipped one",
 		},
 		{
 			func(c *frontend.Context) { c.Stray, c.Target = true, "/"+secret },
-			"no check lives at this path: nginx asks /auth/nginx, Envoy /auth/envoy",
+			"no check lives at this path: a proxy asks /auth/ and its name, one of nginx, envoy, traefik, caddy, haproxy, ingress-nginx",
 		},
 		{func(c *frontend.Context) { c.Method = "" }, "method"},
 		{func(c *frontend.Context) { c.Scheme = "ftp" }, "scheme"},
@@ -125,7 +126,7 @@ func TestADenialSaysWhatWasWrongWithoutTheViewersBytes(t *testing.T) {
 	for _, tt := range tests {
 		c := said()
 		tt.edit(&c)
-		_, _, why := c.Request()
+		_, _, why := c.Request(nil)
 		if why == nil || !strings.Contains(why.Error(), tt.want) || strings.Contains(why.Error(), "\n") || strings.Contains(why.Error(), secret) {
 			t.Errorf("%q, want something about %s", why, tt.want)
 		}
@@ -133,14 +134,59 @@ func TestADenialSaysWhatWasWrongWithoutTheViewersBytes(t *testing.T) {
 }
 
 func TestACheckAtAnUnknownPathSaysWhereChecksLive(t *testing.T) {
-	for _, path := range []string{"/", "/auth", "/nginx", "/auth/traefik", "/auth/nginx/", "/auth/nginxes", "/auth/nginx/a/b"} {
+	for _, path := range []string{"/", "/auth", "/nginx", "/auth/traefik/", "/auth/caddy/a/b", "/auth/haproxy?x", "/auth/nginx/", "/auth/nginxes", "/auth/nginx/a/b"} {
 		d := &desk{}
 		c := dial(t, serve(t, d.config()))
 		c.send(nginxHead(path)...)
 		c.head()
-		const want = "no check lives at this path: nginx asks /auth/nginx, Envoy /auth/envoy"
+		const want = "no check lives at this path: a proxy asks /auth/ and its name, one of nginx, envoy, traefik, caddy, haproxy, ingress-nginx"
 		if err := d.recorded[0].Decision.Outcome.Err; err == nil || err.Error() != want {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+func TestTheViewersAddressInAListDependsOnTheRoute(t *testing.T) {
+	tests := []struct {
+		name, list string
+		trusted    []string
+		want       string // empty for a bad-check
+	}{
+		{"one address", "192.0.2.1", nil, "192.0.2.1"},
+		{"nobody is trusted", "203.0.113.9, 192.0.2.1", nil, "192.0.2.1"},
+		{"the balancer is trusted", "203.0.113.9, 192.0.2.1", []string{"192.0.2.1"}, "203.0.113.9"},
+		{"what the viewer wrote before its own address", "10.0.0.1,203.0.113.9, 192.0.2.1", []string{"192.0.2.1"}, "203.0.113.9"},
+		{"IPv4-mapped addresses", "::ffff:203.0.113.9, ::ffff:192.0.2.1", []string{"192.0.2.1"}, "203.0.113.9"},
+		{"all of it is trusted", "192.0.2.1, 192.0.2.1", []string{"192.0.2.1"}, ""},
+		{"junk that is not reached", "junk, 192.0.2.1", nil, "192.0.2.1"},
+		{"junk that is reached", "junk, 192.0.2.1", []string{"192.0.2.1"}, ""},
+		{"junk at the end", "192.0.2.1, unknown", nil, ""},
+		{"an empty part", "203.0.113.9, , 192.0.2.1", []string{"192.0.2.1"}, ""},
+		{"a comma at the end", "192.0.2.1,", nil, ""},
+		{"a port", "192.0.2.1:80", nil, ""},
+		{"a zone", "fe80::1%eth0", nil, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := said()
+			c.Address, c.Forwarded = "", tt.list
+			var asked check.Request
+			got, reason, _ := c.Request(func(r *check.Request, addr netip.Addr) bool {
+				asked = *r
+				return slices.Contains(tt.trusted, addr.String())
+			})
+			if tt.want == "" {
+				if reason != check.BadCheck || got.Addr.IsValid() {
+					t.Errorf("%v, reason %q, want a bad-check", got.Addr, reason)
+				}
+				return
+			}
+			if reason != "" || got.Addr.String() != tt.want {
+				t.Errorf("%v, reason %q, want %s", got.Addr, reason, tt.want)
+			}
+			if asked.Addr.IsValid() || asked.Route != "vod" || asked.Host != "tv.example.com" || asked.Path != "/live/a.m3u8" {
+				t.Errorf("asked about %+v", asked)
+			}
+		})
 	}
 }

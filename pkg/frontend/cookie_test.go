@@ -48,7 +48,7 @@ func TestTheIDsOfAViewersCookiesAreRead(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := said()
 			c.Cookies = tt.lines
-			got, reason, why := c.Request()
+			got, reason, why := c.Request(nil)
 			if reason != "" || why != nil {
 				t.Errorf("reason %q (%v): a cookie is never malformed", reason, why)
 			}
@@ -64,7 +64,7 @@ func TestReadingCookiesAllocatesNothing(t *testing.T) {
 	without, with := said(), said()
 	with.Cookies = []string{"a=b; altagate_id=" + signedID, strings.Repeat("x=y; ", 100) + "altagate_id=v1.x"}
 	count := func(c frontend.Context) float64 {
-		return testing.AllocsPerRun(100, func() { _, _, _ = c.Request() })
+		return testing.AllocsPerRun(100, func() { _, _, _ = c.Request(nil) })
 	}
 	if less, more := count(without), count(with); more > less {
 		t.Errorf("%v allocations with cookies, %v without", more, less)
@@ -81,7 +81,7 @@ func FuzzCookies(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string) {
 		c := said()
 		c.Cookies = []string{first, second}
-		got, reason, _ := c.Request()
+		got, reason, _ := c.Request(nil)
 		if reason != "" {
 			t.Errorf("reason %q", reason)
 		}
@@ -98,7 +98,7 @@ func FuzzCookies(f *testing.F) {
 			}
 		}
 		c.Cookies = []string{first, "altagate_id=" + signedID}
-		if got, _, _ = c.Request(); !slices.Contains(got.IDs[:], signedID) && got.IDs[check.MaxIDs-1] == "" {
+		if got, _, _ = c.Request(nil); !slices.Contains(got.IDs[:], signedID) && got.IDs[check.MaxIDs-1] == "" {
 			t.Errorf("%q: the viewer's own id is not among %q", first, got.IDs)
 		}
 	})

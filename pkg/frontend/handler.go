@@ -28,7 +28,16 @@ type proxy struct {
 
 // proxies lists every kind. The first whose path fits has the check.
 func proxies() []proxy {
-	return []proxy{nginx(), envoy()}
+	return []proxy{nginx(), envoy(), traefik(), caddy(), haproxy(), ingressNginx()}
+}
+
+// Names lists what check.Request.Proxy can be over HTTP, for a path of a proxy's.
+func Names() []string {
+	var names []string
+	for _, p := range proxies() {
+		names = append(names, p.name)
+	}
+	return names
 }
 
 // unknown is whoever asks under a path that is no proxy's. It can only be a
@@ -42,8 +51,8 @@ func unknown() proxy {
 }
 
 // Handler serves the checks of the proxies that ask over HTTP, each under its
-// own path: /auth/nginx, /auth/nginx/ROUTE, and /auth/envoy with the viewer's
-// target after it. Paths are compared as they came: never cleaned, decoded or
+// own path: /auth/nginx, /auth/nginx/ROUTE, the same for the others, and /auth/envoy
+// with the viewer's target after it. Paths are compared as they came: never cleaned, decoded or
 // redirected. Every answer is 200 or a denial, and none has a body, since nginx
 // drops a kept-alive connection when an answer has one.
 //

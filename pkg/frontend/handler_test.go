@@ -19,7 +19,7 @@ import (
 
 func TestAnUnknownPathIsABadCheckAndNeverARedirect(t *testing.T) {
 	for _, path := range []string{"/", "/auth", "/auth/", "//auth/nginx", "/auth/./nginx", "/auth/x/../nginx", "/AUTH/nginx",
-		"/auth/%6eginx", "/metrics", "/healthz", "http://altagate/auth/nginx", "/auth/traefik"} {
+		"/auth/%6eginx", "/metrics", "/healthz", "http://altagate/auth/nginx", "/auth/apisix", "/auth/ingress"} {
 		t.Run(path, func(t *testing.T) {
 			d := &desk{decision: check.Decision{Allow: true}}
 			c := dial(t, serve(t, d.config()))

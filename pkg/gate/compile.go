@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -38,6 +39,8 @@ type line struct {
 	asking   *asking
 	// shadows are asked too, and decide nothing.
 	shadows []*source
+	// trusted are the networks whose addresses in a list are no viewer's.
+	trusted []netip.Prefix
 	// slowest is the backend with the longest timeout.
 	slowest *source
 }
@@ -140,7 +143,7 @@ func buildBackend(b config.Backend, before *source, notify func(check.Event)) (*
 }
 
 func buildLine(r config.Route, rules *session.Rules, backends map[string]*source) *line {
-	l := &line{name: r.Name, rules: rules, policy: policy.Policy{
+	l := &line{name: r.Name, rules: rules, trusted: r.Trusted, policy: policy.Policy{
 		AllowUnavailable: r.OnUnavailable == config.Allow, DenyStatus: r.DenyStatus, Observe: r.Mode == config.Observe,
 	}}
 	for _, name := range r.Backends {

@@ -5,6 +5,8 @@ package gate
 
 import (
 	"context"
+	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -104,6 +106,13 @@ func (g *Gate) Check(ctx context.Context, r *check.Request) check.Decision {
 	}
 	d.Route = l.name
 	return policy.Final(l.policy, d)
+}
+
+// Trusts says whether an address is in the trusted of the route that r belongs to:
+// that of a proxy which adds to a list of addresses truly. r needs no Addr yet.
+func (g *Gate) Trusts(r *check.Request, addr netip.Addr) bool {
+	l, ok := g.current.Load().routes.Find(r.Route, r.Host, r.Path)
+	return ok && slices.ContainsFunc(l.trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // maxDue is how many sessions' own questions one check waits for: that of the

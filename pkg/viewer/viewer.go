@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 )
 
 // Callers are the proxies that may ask. The zero value lets nobody ask over
@@ -79,4 +80,22 @@ func Address(raw string) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("%w: IPv6 address with a zone", ErrAddress)
 	}
 	return addr.Unmap(), nil
+}
+
+// Forwarded reads the viewer's address from a list of them, each of which was
+// added by the proxy that had a request from it: the right-most that is not
+// trusted. An address that is met on the way and does not parse is an error, and
+// so is a list that is trusted as a whole: nothing in it can be the viewer.
+func Forwarded(list string, trusted func(netip.Addr) bool) (netip.Addr, error) {
+	for {
+		at := strings.LastIndexByte(list, ',')
+		addr, err := Address(strings.Trim(list[at+1:], " \t"))
+		if err != nil || !trusted(addr) {
+			return addr, err
+		}
+		if at < 0 {
+			return netip.Addr{}, fmt.Errorf("%w: every address of the list is in trusted", ErrAddress)
+		}
+		list = list[:at]
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -103,4 +104,35 @@ func TestAddressRefusesEverythingElse(t *testing.T) {
 			t.Errorf("Address(%q) = %v, %v; want an error", raw, got, err)
 		}
 	}
+}
+
+// FuzzForwarded holds the reading of a list against a plain one: split it, walk from
+// the right, and take the first that is not trusted.
+func FuzzForwarded(f *testing.F) {
+	f.Add("203.0.113.9, 192.0.2.1")
+	f.Add("192.0.2.1,, fe80::1%e,::ffff:192.0.2.1")
+	f.Add("")
+	f.Add("192.0.2.1,192.0.2.2 ,\t192.0.2.1")
+	f.Fuzz(func(t *testing.T, list string) {
+		trusted := func(addr netip.Addr) bool { return addr.Is4() && addr.As4()[3]%2 == 1 }
+		got, err := Forwarded(list, trusted)
+		parts := strings.Split(list, ",")
+		var want netip.Addr
+		for i := len(parts) - 1; i >= 0; i-- {
+			addr, err := netip.ParseAddr(strings.Trim(parts[i], " \t"))
+			if err != nil || addr.Zone() != "" {
+				break
+			}
+			if addr = addr.Unmap(); !trusted(addr) {
+				want = addr
+				break
+			}
+		}
+		if got != want || (err == nil) != want.IsValid() {
+			t.Errorf("%q: %v, %v; want %v", list, got, err, want)
+		}
+		if got.Is4In6() || got.Zone() != "" || got.IsValid() && trusted(got) {
+			t.Errorf("%q gave %v", list, got)
+		}
+	})
 }

@@ -28,7 +28,15 @@ func doors(t *testing.T, c frontend.Config) []door {
 	overGRPC := serveGRPC(t, c)
 	anything := func(said) bool { return false }
 	return []door{
-		{"nginx", "nginx", anything, func(t *testing.T, s said) answer { return askHTTP(t, overHTTP, nginxHead(s)) }},
+		{"nginx", "nginx", anything, func(t *testing.T, s said) answer { return askHTTP(t, overHTTP, namedHead(s, "/auth/nginx")) }},
+		{"traefik", "traefik", listed, func(t *testing.T, s said) answer { return askHTTP(t, overHTTP, forwardedHead(s, "/auth/traefik")) }},
+		{"caddy", "caddy", listed, func(t *testing.T, s said) answer { return askHTTP(t, overHTTP, forwardedHead(s, "/auth/caddy")) }},
+		{"caddy, with the viewer's query after its own path", "caddy", func(s said) bool { return listed(s) || strings.ContainsAny(s.target, "é\"#") }, func(t *testing.T, s said) answer {
+			_, query, _ := strings.Cut(s.target, "?")
+			return askHTTP(t, overHTTP, forwardedHead(s, "/auth/caddy?"+query))
+		}},
+		{"haproxy", "haproxy", anything, func(t *testing.T, s said) answer { return askHTTP(t, overHTTP, namedHead(s, "/auth/haproxy")) }},
+		{"ingress-nginx", "ingress-nginx", unsayable, func(t *testing.T, s said) answer { return askHTTP(t, overHTTP, ingressHead(s)) }},
 		{"envoy", "envoy", refusedByHTTP, func(t *testing.T, s said) answer { return askHTTP(t, overHTTP, envoyHead(s)) }},
 		{"envoy-grpc, headers", "envoy-grpc", joined, func(t *testing.T, s said) answer { return askGRPC(t.Context(), t, overGRPC, mapped(s)) }},
 		{"envoy-grpc, header_map", "envoy-grpc", anything, func(t *testing.T, s said) answer { return askGRPC(t.Context(), t, overGRPC, raw(s)) }},
@@ -50,13 +58,43 @@ func refusedByHTTP(s said) bool {
 // joins headers of one name.
 func joined(s said) bool { return len(s.agents) > 1 }
 
-func nginxHead(s said) []string {
-	head := []string{"GET /auth/nginx HTTP/1.1", "Host: altagate"}
-	for name, value := range map[string]string{
+// listed tells whether Traefik and Caddy say something else with the same words: a
+// list of addresses is what they are expected to give.
+func listed(s said) bool { return strings.Contains(s.address, ",") }
+
+// unsayable tells whether ingress-nginx cannot say it: nginx refuses "*", and the
+// scheme is its own.
+func unsayable(s said) bool { return s.target == "*" }
+
+// namedHead is what the shipped config of nginx and the shipped action of HAProxy
+// send.
+func namedHead(s said, path string) []string {
+	return headOf(s, path, map[string]string{
 		"X-Original-URI": s.target, "X-Original-Method": s.method, "X-Forwarded-Proto": s.scheme,
 		"X-Forwarded-Host": s.host, "X-Real-IP": s.address,
-	} {
-		// nginx sends no header whose value is empty.
+	})
+}
+
+// forwardedHead is what Traefik and Caddy send.
+func forwardedHead(s said, path string) []string {
+	return headOf(s, path, map[string]string{
+		"X-Forwarded-Uri": s.target, "X-Forwarded-Method": s.method, "X-Forwarded-Proto": s.scheme,
+		"X-Forwarded-Host": s.host, "X-Forwarded-For": s.address,
+	})
+}
+
+// ingressHead is what the template of ingress-nginx sends.
+func ingressHead(s said) []string {
+	return headOf(s, "/auth/ingress-nginx", map[string]string{
+		"X-Original-URL": s.scheme + "://" + s.host + s.target, "X-Original-Method": s.method, "X-Real-IP": s.address,
+		"X-Forwarded-For": s.address, "X-Sent-From": "nginx-ingress-controller",
+	})
+}
+
+// headOf is a check by headers. nginx sends no header whose value is empty.
+func headOf(s said, path string, headers map[string]string) []string {
+	head := []string{"GET " + path + " HTTP/1.1", "Host: altagate"}
+	for name, value := range headers {
 		if value != "" {
 			head = append(head, name+": "+value)
 		}

@@ -25,7 +25,7 @@ func read(ctx context.Context, in *authv3.CheckRequest) frontend.Context {
 	attributes := in.GetAttributes()
 	http := attributes.GetRequest().GetHttp()
 	return frontend.Context{
-		Proxy:      proxyName,
+		Proxy:      Name,
 		Route:      attributes.GetContextExtensions()[routeExtension],
 		Method:     orHeader(http.GetMethod(), http, ":method"),
 		Scheme:     orHeader(http.GetScheme(), http, ":scheme"),

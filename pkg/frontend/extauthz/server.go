@@ -25,8 +25,8 @@ import (
 	"github.com/altagate/altagate/pkg/frontend"
 )
 
-// proxyName is what check.Request.Proxy, metrics and the log call Envoy here.
-const proxyName = "envoy-grpc"
+// Name is what check.Request.Proxy, metrics and the log call Envoy over gRPC.
+const Name = "envoy-grpc"
 
 // minPing is how often a proxy may send HTTP/2 pings. grpc-go's own bound of
 // five minutes would cut off an Envoy with an ordinary connection_keepalive.
@@ -91,7 +91,7 @@ func turnAway(c frontend.Config) tap.ServerInHandle {
 		if c.Admits(caller) {
 			return ctx, nil
 		}
-		c.Check(ctx, caller, frontend.Context{Proxy: proxyName})
+		c.Check(ctx, caller, frontend.Context{Proxy: Name})
 		return ctx, status.Error(codes.PermissionDenied, "this address may not ask: list it in altagate's callers")
 	}
 }
