@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/altagate/altagate/test/rig"
@@ -15,18 +16,25 @@ type edge struct {
 	unix bool
 	// closed is what a viewer gets while altagate is away.
 	closed int
-	start  func(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.Swap) *proxy
+	// raw is set where the proxy sends a path on as it came, so that its config
+	// refuses one with dots or double slashes.
+	raw bool
+	// noReason is set where the access log cannot have the decision's reason.
+	noReason bool
+	start    func(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.Swap) *proxy
 }
 
 // edges are all the configs that are shipped.
 var edges = []edge{
-	{"nginx/altagate.conf", false, 500, startNginx},
-	{"nginx/altagate-unix.conf", true, 500, startNginx},
-	{"nginx/hls-edge.conf", false, 500, startNginx},
-	{"envoy/grpc.yaml", false, 503, startEnvoy},
-	{"envoy/grpc-unix.yaml", true, 503, startEnvoy},
-	{"envoy/http.yaml", false, 503, startEnvoy},
-	{"envoy/http-unix.yaml", true, 503, startEnvoy},
+	{file: "nginx/altagate.conf", closed: 500, start: startNginx},
+	{file: "nginx/altagate-unix.conf", unix: true, closed: 500, start: startNginx},
+	{file: "nginx/hls-edge.conf", closed: 500, start: startNginx},
+	{file: "envoy/grpc.yaml", closed: 503, start: startEnvoy},
+	{file: "envoy/grpc-unix.yaml", unix: true, closed: 503, start: startEnvoy},
+	{file: "envoy/http.yaml", closed: 503, start: startEnvoy},
+	{file: "envoy/http-unix.yaml", unix: true, closed: 503, start: startEnvoy},
+	{file: "deploy/haproxy/haproxy.cfg", closed: 503, raw: true, start: startHAProxy},
+	{file: "deploy/caddy/Caddyfile", closed: 502, raw: true, noReason: true, start: startCaddy},
 }
 
 // tcpEdges are one of each kind of check.
@@ -107,5 +115,34 @@ func startEnvoy(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.S
 	conf := rig.Shipped(t, e.file, rig.TempDir(t), swaps...)
 	p.Process = rig.Envoy(t, conf, p.address)
 	p.accessLog = func() string { return p.Log(t) }
+	return p
+}
+
+// startHAProxy runs the files of deploy/haproxy.
+func startHAProxy(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.Swap) *proxy {
+	t.Helper()
+	dir := rig.TempDir(t)
+	p := &proxy{address: rig.FreeAddress(t), dir: dir}
+	swaps = append(swaps,
+		rig.Swap{"bind :8086", "bind " + p.address}, rig.Swap{"127.0.0.1:9180", a.http}, rig.Swap{"127.0.0.1:8000", origin},
+		rig.Swap{"/etc/haproxy/altagate.lua", rig.Shipped(t, "deploy/haproxy/altagate.lua", dir)})
+	p.Process = rig.HAProxy(t, rig.Shipped(t, e.file, dir, swaps...), p.address)
+	p.accessLog = func() string { return p.Log(t) }
+	return p
+}
+
+// startCaddy runs deploy/caddy/Caddyfile.
+func startCaddy(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.Swap) *proxy {
+	t.Helper()
+	dir := rig.TempDir(t)
+	p := &proxy{address: rig.FreeAddress(t), dir: dir}
+	swaps = append(swaps,
+		rig.Swap{"admin off", "admin off\n\tdefault_bind " + rig.Host(p.address)}, rig.Swap{":8087", ":" + rig.Port(p.address)},
+		rig.Swap{"127.0.0.1:9180", a.http}, rig.Swap{"127.0.0.1:8000", origin})
+	p.Process = rig.Caddy(t, rig.Shipped(t, e.file, dir, swaps...), p.address)
+	p.accessLog = func() string {
+		// As the others write it.
+		return regexp.MustCompile(`"method":"([^"]*)".*"uri":"([^"]*)"`).ReplaceAllString(p.Log(t), "$1 $2")
+	}
 	return p
 }

@@ -57,3 +57,23 @@ func Envoy(t testing.TB, conf, address string) *Process {
 func EnvoyAddress(address string) string {
 	return "{address: " + Host(address) + ", port_value: " + Port(address) + "}"
 }
+
+// HAProxy runs HAProxy with the conf given, and waits until it listens on address.
+// Its access log is what it prints.
+func HAProxy(t testing.TB, conf, address string) *Process {
+	t.Helper()
+	p := Start(t, "haproxy", Program(t, "haproxy", "/usr/sbin/haproxy"), "-db", "-f", conf)
+	p.Listening(t, "tcp", address)
+	return p
+}
+
+// Caddy runs Caddy with the conf given, and waits until it listens on address. Its
+// access log is what it prints, and what it keeps goes beside conf.
+func Caddy(t testing.TB, conf, address string) *Process {
+	t.Helper()
+	dir := filepath.Dir(conf)
+	p := Start(t, "caddy", "/usr/bin/env", "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
+		Program(t, "caddy"), "run", "--adapter", "caddyfile", "--config", conf)
+	p.Listening(t, "tcp", address)
+	return p
+}
