@@ -87,7 +87,7 @@ func rootCommand(build Build) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "altagate",
 		Short: "The authorization sidecar for streaming edges",
-		Long: `altagate answers a proxy (nginx auth_request, Envoy ext_authz) about each viewer
+		Long: `altagate answers a proxy (nginx, Envoy, HAProxy, Caddy, Traefik) about each viewer
 request, by asking your HTTP backend the way Cesbo Alta does: a GET with the
 viewer's query and X-Session-Id, X-Real-Ip, X-Real-Path, X-Real-Origin and
 X-Real-Ua. Status 200 allows, anything else denies.

@@ -35,6 +35,19 @@ var edges = []edge{
 	{file: "envoy/http-unix.yaml", unix: true, closed: 503, start: startEnvoy},
 	{file: "deploy/haproxy/haproxy.cfg", closed: 503, raw: true, start: startHAProxy},
 	{file: "deploy/caddy/Caddyfile", closed: 502, raw: true, noReason: true, start: startCaddy},
+	{file: "deploy/traefik/altagate.yaml", closed: 500, noReason: true, start: startTraefik},
+}
+
+// edgeOf gives the one with a file.
+func edgeOf(t *testing.T, file string) edge {
+	t.Helper()
+	for _, e := range edges {
+		if e.file == file {
+			return e
+		}
+	}
+	t.Fatalf("no edge has the file %s", file)
+	return edge{}
 }
 
 // tcpEdges are one of each kind of check.
@@ -44,7 +57,7 @@ func tcpEdges() []edge { return []edge{edges[0], edges[3], edges[5]} }
 type proxy struct {
 	*rig.Process
 	address string
-	// accessLog gives the access log's text.
+	// accessLog gives the access log's text. It is nil where there is none.
 	accessLog func() string
 	// dir has what the edge wrote.
 	dir string

@@ -31,7 +31,9 @@ func TestEachShippedConfigLetsInWhomTheBackendAllows(t *testing.T) {
 			t.Run("a preflight is answered, and a denial can be read", func(t *testing.T) { crossOrigin(t, v, o) })
 			t.Run("an unknown host is refused without a check", func(t *testing.T) { unknownHost(t, v, o, a) })
 			t.Run("the check itself is out of reach", func(t *testing.T) { outOfReach(t, e, v, o) })
-			t.Run("no log has the token", func(t *testing.T) { quietLogs(t, e, v, a) })
+			if v.edge.accessLog != nil {
+				t.Run("no log has the token", func(t *testing.T) { quietLogs(t, e, v, a) })
+			}
 			t.Run("without altagate nobody is let in", func(t *testing.T) { altagateAway(t, e, v, o, a) })
 		})
 	}
@@ -114,6 +116,9 @@ var forged = http.Header{
 	"X-Session-Id":           {"forged"},
 	"X-Session-Name":         {"forged"},
 	"X_Session_Id":           {"forged"},
+	"X.Session.Id":           {"forged"},
+	"X-Session_Id":           {"forged"},
+	"X_Altagate_Decision":    {"forged"},
 	"X-User-Id":              {"forged"},
 	"X-Altagate-Decision":    {"forged"},
 	"X-Altagate-Reason":      {"forged"},
@@ -125,6 +130,19 @@ var forged = http.Header{
 }
 
 func forgedHeaders(t *testing.T, v viewer, o *origin, backend *php) {
+	forgedCheck(t, v, o, backend)
+	forgedNames(t, o)
+	for _, name := range []string{"Forwarded", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override"} {
+		if reached := o.lastHeader()[name]; slices.ContainsFunc(reached, func(v string) bool { return slices.Contains(forged[name], v) }) {
+			t.Errorf("the origin got the viewer's own %s: %q", name, reached)
+		}
+	}
+}
+
+// forgedCheck asks with what a viewer could send in the hope that the check is read
+// from it.
+func forgedCheck(t *testing.T, v viewer, o *origin, backend *php) {
+	t.Helper()
 	if got := v.send(t, request{target: "/y", header: forged}); got.status != 403 {
 		t.Errorf("without the token: status %d, want 403", got.status)
 	}
@@ -139,24 +157,8 @@ func forgedHeaders(t *testing.T, v viewer, o *origin, backend *php) {
 		t.Error("the backend was told the viewer's X-Session-Id")
 	}
 	delete(told, "X-Session-Id")
-	want := map[string]string{
-		"X-Real-Ip": "127.0.0.1", "X-Real-Path": "/x", "X-Real-Ua": "forger at /x",
-		"X-Real-Origin": "http://tv.example.com:" + rig.Port(v.edge.address),
-	}
-	if diff := cmp.Diff(want, told); diff != "" {
+	if diff := cmp.Diff(asForged(v), told); diff != "" {
 		t.Error("what the backend was told (-want +got):", diff)
-	}
-	for _, name := range []string{
-		"X-Session-Id", "X-Session-Name", "X-User-Id", "X-Altagate-Decision", "X-Altagate-Reason", "X-Altagate-Id", "X_Session_Id",
-	} {
-		if reached := o.asked[0].header[name]; len(reached) > 0 && reached[0] == "forged" {
-			t.Errorf("the origin got the viewer's own %s", name)
-		}
-	}
-	for _, name := range []string{"Forwarded", "X-Forwarded-Host", "X-Forwarded-Prefix", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override"} {
-		if reached := o.asked[0].header[name]; slices.ContainsFunc(reached, func(v string) bool { return slices.Contains(forged[name], v) }) {
-			t.Errorf("the origin got the viewer's own %s: %q", name, reached)
-		}
 	}
 }
 
@@ -276,7 +278,7 @@ func unknownHost(t *testing.T, v viewer, o *origin, a *altagate) {
 
 func outOfReach(t *testing.T, e edge, v viewer, o *origin) {
 	o.take()
-	for _, target := range []string{"/_altagate", "/%5faltagate", "/x/../_altagate", "/auth/nginx", "/auth/haproxy", "/auth/caddy"} {
+	for _, target := range []string{"/_altagate", "/%5faltagate", "/x/../_altagate", "/auth/nginx", "/auth/haproxy", "/auth/caddy", "/auth/traefik"} {
 		if got := v.get(t, target); got.status != 404 && got.status != 403 && (!e.raw || got.status != 400) {
 			t.Errorf("%s: status %d, want 404 or a denial", target, got.status)
 		}
