@@ -53,7 +53,7 @@ func owners() map[string][]string {
 		"google.golang.org/":     {"pkg/frontend/extauthz", "pkg/state"},
 		"github.com/rs/zerolog":  {"pkg/telemetry", "pkg/cli"},
 		"github.com/prometheus/": {"pkg/telemetry"},
-		"golang.org/x/time/rate": {"pkg/telemetry"},
+		"golang.org/x/time/rate": {"pkg/limit", "pkg/telemetry"},
 		"go.yaml.in/yaml/":       {"pkg/config"},
 		"github.com/spf13/cobra": {"pkg/cli"},
 		"github.com/spf13/pflag": {"pkg/cli"},
