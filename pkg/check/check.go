@@ -118,6 +118,8 @@ type Decision struct {
 	// Observed is the reason of the denial that the route, which only observes, let
 	// pass. It has a meaning only where Reason is Observe.
 	Observed Reason
+	// Rule is what decided where Reason is Rule, as the log calls it: "rules[1]".
+	Rule string
 	// Route is the name of the route that decided; empty if none did.
 	Route string
 	// Status is the HTTP status of a denial, for proxies that can tell a
@@ -179,6 +181,8 @@ const (
 	Late Reason = "late"
 	// Unanswered: this question failed, and the backend is there.
 	Unanswered Reason = "unanswered"
+	// Rule: a rule of the route decided, and nobody was asked.
+	Rule Reason = "rule"
 	// Observe: it would have been a denial, on a route that only observes.
 	Observe Reason = "observe"
 )

@@ -86,7 +86,7 @@ func (c *checkFlags) run(ctx context.Context, url string, out io.Writer) error {
 	}
 	explain(out, &r, e)
 	switch {
-	case e.Decision.Reason == check.Backend && e.Decision.Allow:
+	case e.Decision.Allow && (e.Decision.Reason == check.Backend || e.Decision.Reason == check.Rule):
 		return nil
 	case e.Decision.Outcome.Verdict == check.Unavailable && len(e.Traces) > 0:
 		return &exitError{exitUnavailable}

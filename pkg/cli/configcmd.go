@@ -11,6 +11,7 @@ import (
 
 	"github.com/altagate/altagate/pkg/backend"
 	"github.com/altagate/altagate/pkg/config"
+	"github.com/altagate/altagate/pkg/country"
 )
 
 func configCommand() *cobra.Command {
@@ -82,6 +83,11 @@ func fileNotes(cfg *config.Config) []string {
 	var notes []string
 	if _, err := config.LoadKeys(cfg.Keys); err != nil {
 		notes = append(notes, err.Error())
+	}
+	if cfg.CountryFile != "" {
+		if _, err := country.Open(cfg.CountryFile); err != nil {
+			notes = append(notes, "country_file: "+err.Error())
+		}
 	}
 	if directory, err := os.Stat(filepath.Dir(cfg.State)); err != nil {
 		notes = append(notes, "state: "+err.Error())

@@ -135,6 +135,8 @@ func inWords(e gate.Explanation) string {
 		return "this question got no answer, though not every backend is away (see above): denied whatever the policy"
 	case check.Overload:
 		return "this machine has no descriptors, ports or memory left to ask with"
+	case check.Rule:
+		return d.Rule + " of the route fits, so no backend is asked"
 	case check.NoRoute:
 		return "no route matches this host and path"
 	case check.Malformed:

@@ -59,6 +59,9 @@ type Config struct {
 	// State is the file that keeps sessions over a restart; "" means that nothing
 	// does. A relative path begins at the working directory.
 	State string
+	// CountryFile is an MMDB file that says in which country an address is; "" means
+	// that it is not known. A relative path begins at the working directory.
+	CountryFile string
 	// SessionLimit is how many sessions are held at most, 1000 to 10,000,000.
 	// Default 250,000.
 	SessionLimit int
@@ -146,6 +149,9 @@ type Route struct {
 	// Backends are names in Config.Backends, different, at least one. They are
 	// asked in parallel.
 	Backends []string
+	// Rules decide before sessions and backends, the first that fits; nil if there are
+	// none.
+	Rules []Rule
 	// Shadow are names in Config.Backends, different, and none that is among the
 	// Backends of any route; nil if there are none. They are asked too, and decide
 	// nothing.

@@ -62,13 +62,14 @@ func quote(s string) string {
 func home(key string) string {
 	for _, place := range []struct{ name, keys string }{
 		{"to a backend", "preset url urls timeout headers host ca_file server_name unavailable_statuses probe"},
-		{"to a route", "name match on_unavailable grace deny_status session mode shadow"},
+		{"to a route", "name match on_unavailable grace deny_status session mode shadow rules"},
 		{"to the match of a route", "hosts paths"},
 		{"to the session of a route", "layout join idle max"},
 		{"to listen", "http grpc admin"},
 		{"to log", "level format"},
 		{"to sessions", "limit"},
-		{"at the top of the file", "listen callers log keys state sessions routes"},
+		{"to a rule of a route", "action user_agents countries"},
+		{"at the top of the file", "listen callers log keys state sessions country_file routes"},
 	} {
 		if slices.Contains(strings.Fields(place.keys), key) {
 			return "; it belongs " + place.name

@@ -52,7 +52,7 @@ const (
 
 func (r *reader) config(root *yaml.Node) *Config {
 	top := value{r: r, node: root}
-	keys := top.section(exampleBackends+" and "+exampleRoutes, "listen", "callers", "log", "keys", "state", "sessions",
+	keys := top.section(exampleBackends+" and "+exampleRoutes, "listen", "callers", "log", "keys", "state", "sessions", "country_file",
 		"backends", "routes")
 	c := &Config{
 		Listen:       readListen(keys["listen"], keys["callers"].present()),
@@ -61,9 +61,10 @@ func (r *reader) config(root *yaml.Node) *Config {
 		Keys:         readKeys(keys["keys"]),
 		State:        readState(keys["state"]),
 		SessionLimit: readSessionLimit(keys["sessions"]),
+		CountryFile:  readCountryFile(keys["country_file"]),
 		Backends:     readBackends(keys["backends"]),
 	}
-	c.Routes = readRoutes(keys["routes"], c.Backends, keys["keys"].present())
+	c.Routes = readRoutes(keys["routes"], c.Backends, given{keys: keys["keys"].present(), countries: keys["country_file"].present()})
 	top.need(keys, "backends", "names no backend: write "+exampleBackends)
 	top.need(keys, "routes", "names no route: write "+exampleRoutes)
 	return c

@@ -82,7 +82,7 @@ func show(c *Config) map[string]any {
 			b.Name, b.Preset, b.URLs, b.Probe, b.Timeout, b.Headers, b.Host, b.CAFile, b.ServerName, b.UnavailableStatuses, b.Limits))
 	}
 	return map[string]any{
-		"listen": c.Listen, "callers": fmt.Sprint(c.Callers), "log": c.Log, "keys": c.Keys, "state": c.State, "limit": c.SessionLimit,
+		"listen": c.Listen, "callers": fmt.Sprint(c.Callers), "log": c.Log, "keys": c.Keys, "state": c.State, "limit": c.SessionLimit, "countries": c.CountryFile,
 		"backends": backends, "routes": c.Routes,
 	}
 }
@@ -93,11 +93,11 @@ func TestWhatIsNotWrittenHasItsDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"listen":   Listen{HTTP: "127.0.0.1:9180", GRPC: "127.0.0.1:9181", Admin: "127.0.0.1:9182"},
-		"callers":  "[]",
-		"log":      Log{Level: "info", Format: "json"},
-		"keys":     []Key(nil),
-		"state":    "",
+		"listen":  Listen{HTTP: "127.0.0.1:9180", GRPC: "127.0.0.1:9181", Admin: "127.0.0.1:9182"},
+		"callers": "[]",
+		"log":     Log{Level: "info", Format: "json"},
+		"keys":    []Key(nil),
+		"state":   "", "countries": "",
 		"limit":    250_000,
 		"backends": []string{`portal custom [http://10.0.0.5] probe=<nil> 2s map[] host="" ca="" name="" [] limits={256 256 32 20 []}`},
 		"routes": []Route{{
@@ -105,7 +105,7 @@ func TestWhatIsNotWrittenHasItsDefault(t *testing.T) {
 			Session: Session{Layout: "auto", Join: []Join{"token", "client"}, Idle: 10 * time.Minute, Max: 24 * time.Hour}, Mode: Enforce,
 		}},
 	}
-	if diff := cmp.Diff(want, show(c)); diff != "" {
+	if diff := cmp.Diff(want, show(c), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -122,7 +122,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		"keys": []Key{
 			{Text: "s3cret-0123456789-0123456789-012"}, {File: "/etc/altagate/key"}, {File: "/etc/altagate/old key"},
 		},
-		"state": "sessions.db",
+		"state": "sessions.db", "countries": "countries.mmdb",
 		"limit": 1000,
 		"backends": []string{
 			"portal ministra [https://user:s3cret@portal.example.com/auth?key=1 http://[2001:db8::1]:6000/auth] " +
@@ -147,6 +147,13 @@ func TestEveryKeyIsRead(t *testing.T) {
 				Name: "2", Paths: []string{"/live/"}, Backends: []string{"second"}, OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: 403,
 				Session: Session{Layout: "path", Join: []Join{}, Idle: 90 * time.Second, Max: 90 * time.Second},
 				Mode:    Observe, Shadow: []string{"third"},
+				Rules: []Rule{
+					{Action: RuleAllow, Addresses: []netip.Prefix{
+						netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::7/128"), netip.MustParsePrefix("192.0.2.8/32"),
+					}},
+					{Action: RuleDeny, UserAgents: []string{"curl", "", "Mozilla/5.0 (X"}, Countries: []string{"NO", "DE"}},
+					{Action: RulePass},
+				},
 			},
 			{
 				Name: "rest", Backends: []string{"portal", "second"}, OnUnavailable: Deny, Grace: 168 * time.Hour, DenyStatus: 403,

@@ -26,8 +26,11 @@ func isNoNameRune(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_'
 }
 
+// given is what routes need from the top of the file.
+type given struct{ keys, countries bool }
+
 // readRoutes reads the routes. With keys in the file they can join by id.
-func readRoutes(v value, backends []Backend, signs bool) []Route {
+func readRoutes(v value, backends []Backend, has given) []Route {
 	known := make([]string, 0, len(backends))
 	for _, b := range backends {
 		known = append(known, b.Name)
@@ -38,13 +41,15 @@ func readRoutes(v value, backends []Backend, signs bool) []Route {
 	taken := matches{}
 	shadows := shadowing{}
 	for _, item := range items {
-		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session", "mode", "shadow", "trusted")
+		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session", "mode", "shadow",
+			"rules", "trusted")
 		item.need(keys, "name", "has no name: write name: live")
 		item.need(keys, "backends", "has no backends: write backends: [portal]")
 		r := Route{OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus, Mode: Enforce}
 		r.Name = readName(keys["name"], names)
 		readMatch(item, keys["match"], &r, taken)
 		r.Backends = readBackendNames(keys["backends"], "backends: [portal]", known, nil)
+		r.Rules = readRules(keys["rules"], has.countries)
 		r.Shadow = readBackendNames(keys["shadow"], "shadow: [new-portal]", known, shadows)
 		if action, ok := keys["on_unavailable"].oneOf(string(Deny), string(Allow)); ok {
 			r.OnUnavailable = Action(action)
@@ -54,7 +59,7 @@ func readRoutes(v value, backends []Backend, signs bool) []Route {
 			r.DenyStatus = status
 		}
 		r.Trusted = readNetworks(keys["trusted"], "trusted: [10.0.0.0/8]")
-		r.Session = readSession(keys["session"], signs)
+		r.Session = readSession(keys["session"], has.keys)
 		if mode, ok := keys["mode"].oneOf(string(Enforce), string(Observe)); ok {
 			r.Mode = Mode(mode)
 		}

@@ -53,7 +53,7 @@ func asJSON(t *testing.T, data []byte) any {
 
 // everyKeyOf is the example with its optional keys put in.
 func everyKeyOf(data []byte) []byte {
-	return regexp.MustCompile(`(?m)^( *)#([A-Za-z][A-Za-z_-]*:)`).ReplaceAll(data, []byte("$1$2"))
+	return regexp.MustCompile(`(?m)^( *)#((?:- )?[A-Za-z][A-Za-z_-]*:)`).ReplaceAll(data, []byte("$1$2"))
 }
 
 func TestTheExampleIsAGoodConfigAndItsOptionalKeysToo(t *testing.T) {
@@ -149,7 +149,8 @@ func TestTheSchemaRefusesWhatOneKeyShowsToBeWrong(t *testing.T) {
 		"grace-without-unit", "session-layout-word", "session-layout-no-stream", "session-join-unknown", "session-join-twice",
 		"session-join-as-text", "session-idle-days", "session-unknown-key", "limits-questions-none", "limits-queue-negative",
 		"limits-rate-with-unit", "limits-unknown-key", "limits-address-without-times", "limits-address-unknown-key", "limits-as-number",
-		"limits-addresses-as-mapping", "mode-word", "mode-true", "shadow-empty", "shadow-twice", "trusted-empty", "trusted-one",
+		"limits-addresses-as-mapping", "mode-word", "mode-true", "shadow-empty", "shadow-twice", "rules-action", "rules-without-action", "rules-empty",
+		"rules-unknown-key", "rules-country-word", "rules-user-agents-one", "country-file-empty", "trusted-empty", "trusted-one",
 	} {
 		data, ok := bad[name]
 		if !ok {
@@ -209,6 +210,7 @@ func TestTheSchemaAndTheReaderKnowTheSameKeys(t *testing.T) {
 		{"routes: [{qqqqqqqqqqqq: 1}]", []string{"$defs", "route"}},
 		{"routes: [{match: {qqqqqqqqqqqq: 1}}]", []string{"$defs", "route", "properties", "match"}},
 		{"routes: [{session: {qqqqqqqqqqqq: 1}}]", []string{"$defs", "route", "properties", "session"}},
+		{"routes: [{rules: [{qqqqqqqqqqqq: 1}]}]", []string{"$defs", "route", "properties", "rules", "items"}},
 	} {
 		_, err := Parse([]byte(section.file))
 		found := regexp.MustCompile(`unknown key "qqqqqqqqqqqq"; the keys here are (.*)`).FindStringSubmatch(err.Error())
@@ -222,7 +224,7 @@ func TestTheSchemaAndTheReaderKnowTheSameKeys(t *testing.T) {
 			t.Errorf("%s (-schema +reader)\n%s", section.file, diff)
 		}
 		for _, key := range read {
-			if !regexp.MustCompile(`(?m)^ *(- )?#?` + key + `:`).Match(Example()) {
+			if !regexp.MustCompile(`(?m)^ *(- )?#?(- )?` + key + `:`).Match(Example()) {
 				t.Errorf("the example does not show %s", key)
 			}
 		}

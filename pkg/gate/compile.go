@@ -11,6 +11,7 @@ import (
 	"github.com/altagate/altagate/pkg/backend"
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/config"
+	"github.com/altagate/altagate/pkg/country"
 	"github.com/altagate/altagate/pkg/limit"
 	"github.com/altagate/altagate/pkg/policy"
 	"github.com/altagate/altagate/pkg/preset"
@@ -35,6 +36,7 @@ type line struct {
 	sources  []*source
 	backends []*backend.Backend // those of sources
 	policy   policy.Policy
+	ruled    ruled
 	rules    *session.Rules
 	asking   *asking
 	// shadows are asked too, and decide nothing.
@@ -62,6 +64,10 @@ func compile(cfg *config.Config, before map[string]*source, notify func(check.Ev
 	if err != nil {
 		return nil, err
 	}
+	countries, err := loadCountries(cfg)
+	if err != nil {
+		return nil, err
+	}
 	backends := make(map[string]*source, len(cfg.Backends))
 	limits := make(map[string]limit.Config, len(cfg.Backends))
 	for _, b := range cfg.Backends {
@@ -74,7 +80,7 @@ func compile(cfg *config.Config, before map[string]*source, notify func(check.Ev
 	}
 	routes := make([]route.Rule[*line], 0, len(cfg.Routes))
 	for i, r := range cfg.Routes {
-		routes = append(routes, route.Rule[*line]{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Value: buildLine(r, rules[i], backends)})
+		routes = append(routes, route.Rule[*line]{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Value: buildLine(r, rules[i], backends, countries)})
 	}
 	return &compiled{routes: route.New(routes), backends: backends, limits: limits, keys: keys}, nil
 }
@@ -142,8 +148,8 @@ func buildBackend(b config.Backend, before *source, notify func(check.Event)) (*
 	return s, err
 }
 
-func buildLine(r config.Route, rules *session.Rules, backends map[string]*source) *line {
-	l := &line{name: r.Name, rules: rules, trusted: r.Trusted, policy: policy.Policy{
+func buildLine(r config.Route, rules *session.Rules, backends map[string]*source, countries *country.File) *line {
+	l := &line{name: r.Name, ruled: buildRules(r.Rules, countries), rules: rules, trusted: r.Trusted, policy: policy.Policy{
 		AllowUnavailable: r.OnUnavailable == config.Allow, DenyStatus: r.DenyStatus, Observe: r.Mode == config.Observe,
 	}}
 	for _, name := range r.Backends {

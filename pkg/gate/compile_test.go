@@ -14,6 +14,7 @@ import (
 	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/policy"
 	"github.com/altagate/altagate/pkg/route"
+	"github.com/altagate/altagate/test/rig"
 )
 
 // TestWhateverParsesCanBePutInForce holds the rules of config and backend to
@@ -38,10 +39,14 @@ func TestWhateverParsesCanBePutInForce(t *testing.T) {
 	if err := os.WriteFile("ca.pem", block, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	countries := rig.Countries(t, map[string]string{"192.0.2.0/24": "DE"})
 	for name, data := range samples {
 		cfg, err := config.Parse(data)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
+		}
+		if cfg.CountryFile != "" {
+			cfg.CountryFile = countries
 		}
 		for i, k := range cfg.Keys {
 			if k.File != "" {

@@ -33,6 +33,10 @@ func Explain(ctx context.Context, cfg *config.Config, r *check.Request, id strin
 	if !ok {
 		return Explanation{Decision: check.Deny(check.NoRoute)}, nil
 	}
+	if d, ok := rt.ruled.decide(r); ok {
+		d.Route = rt.name
+		return Explanation{Decision: policy.Final(rt.policy, d)}, nil
+	}
 	if id == "" {
 		id = session.NewID().String()
 	}

@@ -119,9 +119,15 @@ func (g *Gate) Trusts(r *check.Request, addr netip.Addr) bool {
 // newest which it would join, and, if that is denied, of the next.
 const maxDue = 4
 
-// decide decides by a session, or else asks. It is false if l is not in force any
-// longer.
+// decide decides by a rule, by a session, or else asks. It is false if l is not in
+// force any longer.
 func (g *Gate) decide(ctx context.Context, l *line, r *check.Request) (check.Decision, bool) {
+	if d, ok := l.ruled.decide(r); ok {
+		if d.Allow && g.sessions.Held(l.rules, r, "") {
+			return check.Deny(check.Revoked), true
+		}
+		return d, true
+	}
 	if !session.Opens(r.Method) || l.rules.Join == (session.Join{}) {
 		return g.ask(ctx, l, r, nil)
 	}

@@ -21,6 +21,7 @@ func (t *Telemetry) logCheck(r *check.Request, d check.Decision, took time.Durat
 	text(e, "route", d.Route, maxText)
 	e.Str("decision", d.Word()).Str("reason", string(d.Reason))
 	text(e, "would_deny", string(d.Observed), maxText)
+	text(e, "rule", d.Rule, maxText)
 	path, query := pathAndQuery(r)
 	text(e, "method", r.Method, maxName)
 	text(e, "host", r.Host, maxText)

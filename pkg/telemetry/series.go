@@ -46,7 +46,7 @@ func (m *metrics) configured(n Names) {
 }
 
 func (m *metrics) route(proxy, route string) {
-	for _, reason := range []check.Reason{check.Backend, check.Default, check.Session, check.Grace} {
+	for _, reason := range []check.Reason{check.Backend, check.Default, check.Session, check.Grace, check.Rule} {
 		m.checks.get(checkKey{proxy, route, true, reason})
 	}
 	for _, reason := range denials() {
@@ -58,6 +58,7 @@ func (m *metrics) route(proxy, route string) {
 func denials() []check.Reason {
 	return []check.Reason{
 		check.Backend, check.Default, check.RecentDenial, check.Revoked, check.Unanswered, check.Late, check.Overload,
+		check.Rule,
 	}
 }
 

@@ -15,11 +15,11 @@ func may() map[string][]string {
 	return map[string][]string{
 		"cmd/altagate": {"pkg/cli"},
 		"pkg/cli": {
-			"pkg/admin", "pkg/backend", "pkg/check", "pkg/config", "pkg/demo", "pkg/frontend", "pkg/frontend/extauthz", "pkg/gate",
+			"pkg/admin", "pkg/backend", "pkg/check", "pkg/config", "pkg/country", "pkg/demo", "pkg/frontend", "pkg/frontend/extauthz", "pkg/gate",
 			"pkg/preset", "pkg/server", "pkg/session", "pkg/state", "pkg/target", "pkg/telemetry", "pkg/viewer",
 		},
 		"pkg/gate": {
-			"pkg/backend", "pkg/check", "pkg/config", "pkg/limit", "pkg/panics", "pkg/policy", "pkg/preset", "pkg/route", "pkg/session",
+			"pkg/backend", "pkg/check", "pkg/config", "pkg/country", "pkg/limit", "pkg/panics", "pkg/policy", "pkg/preset", "pkg/route", "pkg/rule", "pkg/session",
 			"pkg/stream",
 		},
 		"pkg/backend":           {"pkg/check", "pkg/panics", "pkg/preset", "pkg/target"},
@@ -30,9 +30,11 @@ func may() map[string][]string {
 		"pkg/telemetry":         {"pkg/check"},
 		"pkg/admin":             {"pkg/gate", "pkg/session", "pkg/stream"},
 		"pkg/check":             {},
+		"pkg/country":           {},
 		"pkg/demo":              {},
 		"pkg/limit":             {},
 		"pkg/route":             {},
+		"pkg/rule":              {},
 		"pkg/panics":            {},
 		"pkg/preset":            {},
 		"pkg/server":            {"pkg/panics"},
@@ -49,6 +51,8 @@ func may() map[string][]string {
 func owners() map[string][]string {
 	return map[string][]string{
 		"github.com/envoyproxy/": {"pkg/frontend/extauthz"},
+		"github.com/gaissmai/":   {"pkg/rule"},
+		"github.com/oschwald/":   {"pkg/country"},
 		"go.etcd.io/bbolt":       {"pkg/state"},
 		"google.golang.org/":     {"pkg/frontend/extauthz", "pkg/state"},
 		"github.com/rs/zerolog":  {"pkg/telemetry", "pkg/cli"},
