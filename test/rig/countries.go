@@ -63,7 +63,7 @@ func MMDB(values map[string]string, record func(value string) []byte) []byte {
 			case branch < 0:
 				branch = len(tree) + 16 - branch - 1
 			}
-			file = append(file, byte(branch>>16), byte(branch>>8), byte(branch))
+			file = append(file, byte(branch>>16), byte(branch>>8), byte(branch)) //nolint:gosec // Files of tests are small.
 		}
 	}
 	file = append(append(file, make([]byte, 16)...), data...)
@@ -76,14 +76,16 @@ func MMDB(values map[string]string, record func(value string) []byte) []byte {
 }
 
 func mapping(keysAndValues ...[]byte) []byte {
-	all := []byte{7<<5 | byte(len(keysAndValues)/2)}
+	all := []byte{7<<5 | byte(len(keysAndValues)/2)} //nolint:gosec // A few.
 	for _, one := range keysAndValues {
 		all = append(all, one...)
 	}
 	return all
 }
 
-func text(s string) []byte { return append([]byte{2<<5 | byte(len(s))}, s...) }
+func text(s string) []byte {
+	return append([]byte{2<<5 | byte(len(s))}, s...) //nolint:gosec // Less than 29.
+}
 
 // number is an unsigned integer of 32 bits.
 func number(n int) []byte {
