@@ -105,7 +105,7 @@ func three() *fake {
 	one := session.Info{
 		ID: first, Route: "live", Host: "tv.example.com", Stream: "/live/ch1/", Address: netip.MustParseAddr("192.0.2.7"),
 		UserAgent: "VLC/3.0.20", User: "u77", Name: "living room", Backend: "portal",
-		Started: began, LastRequest: began.Add(time.Hour), Requests: 1803,
+		Started: began, LastRequest: began.Add(time.Hour), Requests: 1803, Active: true, MaxSessions: 2,
 	}
 	two, three := one, one
 	two.ID, two.Route = second, "vod"

@@ -19,7 +19,7 @@ import (
 
 const oneSession = `{"id":"0123456789abcdef0123456789abcdef","route":"live","host":"tv.example.com","stream":"/live/ch1/",` +
 	`"address":"192.0.2.7","user_agent":"VLC/3.0.20","user":"u77","session_name":"living room","backend":"portal",` +
-	`"started":"2026-03-01T19:15:00.123Z","last_request":"2026-03-01T20:15:00.123Z","requests":1803}`
+	`"started":"2026-03-01T19:15:00.123Z","last_request":"2026-03-01T20:15:00.123Z","requests":1803,"active":true,"max_sessions":2}`
 
 func TestOneSessionIsShown(t *testing.T) {
 	w := asking{target: "/api/v1/sessions/" + first}.does(API(three(), two(), otherwise()))

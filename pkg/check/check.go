@@ -164,6 +164,8 @@ const (
 	Grace Reason = "grace"
 	// Revoked: an operator ended the session, and the end still holds.
 	Revoked Reason = "revoked"
+	// Limit: as many viewers as the user may have are watching already.
+	Limit Reason = "limit"
 	// Default: the backend is away, and the route's policy decided.
 	Default Reason = "default"
 	// Malformed: the viewer's request can be read in two ways or cannot be

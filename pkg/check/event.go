@@ -39,6 +39,10 @@ type ShortDeadline struct {
 	Deadline, Timeout time.Duration
 }
 
+// NamelessUsers reports, once for each backend, that it allowed a viewer without an
+// X-UserId, and the config limits its users: that limits nobody.
+type NamelessUsers struct{ Backend string }
+
 // TurnedAway reports, once in a minute for each bound, that a question was turned
 // away to protect its backend.
 type TurnedAway struct {
@@ -120,6 +124,7 @@ type JournalTurned struct{ Err error }
 func (Asked) event()          {}
 func (Turned) event()         {}
 func (ShortDeadline) event()  {}
+func (NamelessUsers) event()  {}
 func (TurnedAway) event()     {}
 func (Shadowed) event()       {}
 func (SessionStarted) event() {}

@@ -24,7 +24,8 @@ func filled(t testing.TB, sessions int) (*Store, *Rules) {
 	rules := &Rules{Route: "tv", Layout: layout, Join: Join{Token: true, Client: true}}
 	for n := range sessions {
 		r := nth(n, fmt.Sprintf("/live/ch%d/index.m3u8?token=%d", n%100, n))
-		d := check.Decision{Allow: true, Reason: check.Backend, Outcome: check.Outcome{Verdict: check.Allowed}}
+		o := check.Outcome{Verdict: check.Allowed, Backend: "portal", User: fmt.Sprint(n), MaxSessions: 2}
+		d := check.Decision{Allow: true, Reason: check.Backend, Outcome: o}
 		if d := s.Settle(rules, &r, Joined{}, NewID(), d); d.Session == "" {
 			t.Fatalf("viewer %d has no session: %+v", n, d)
 		}

@@ -31,26 +31,37 @@ func denialOf(rules *Rules, r *check.Request) denial {
 // tokens take no paying viewer's room. All last equally long, so the oldest is
 // the first to go.
 type denials struct {
-	until map[denial]time.Time
+	until map[denial]verdict
 	// order is a ring of the keys, the oldest at first.
 	order []denial
 	first int
 	limit int
 }
 
-func newDenials(limit int) denials {
-	return denials{until: map[denial]time.Time{}, limit: limit}
+// verdict is a denial's end, and what is said until then.
+type verdict struct {
+	until time.Time
+	why   check.Reason
 }
 
-func (d *denials) has(key denial, now time.Time) bool { return now.Before(d.until[key]) }
+func newDenials(limit int) denials {
+	return denials{until: map[denial]verdict{}, limit: limit}
+}
+
+// has tells whether a question was denied a moment ago, and why it is now.
+func (d *denials) has(key denial, now time.Time) (check.Reason, bool) {
+	v := d.until[key]
+	return v.why, now.Before(v.until)
+}
 
 // add remembers a denial, and forgets what is over, or the oldest at the bound.
-func (d *denials) add(key denial, now time.Time) {
+func (d *denials) add(key denial, why check.Reason, now time.Time) {
+	v := verdict{now.Add(deniedFor), why}
 	if _, known := d.until[key]; known {
-		d.until[key] = now.Add(deniedFor)
+		d.until[key] = v
 		return
 	}
-	for d.first < len(d.order) && (len(d.until) >= d.limit || !now.Before(d.until[d.order[d.first]])) {
+	for d.first < len(d.order) && (len(d.until) >= d.limit || !now.Before(d.until[d.order[d.first]].until)) {
 		delete(d.until, d.order[d.first])
 		d.first++
 	}
@@ -58,6 +69,6 @@ func (d *denials) add(key denial, now time.Time) {
 		d.order = append(d.order[:0], d.order[d.first:]...)
 		d.first = 0
 	}
-	d.until[key] = now.Add(deniedFor)
+	d.until[key] = v
 	d.order = append(d.order, key)
 }

@@ -86,8 +86,11 @@ func (s *Store) join(rules *Rules, r *check.Request, atOnce bool) Joined {
 	if j, ok := f.find(); ok {
 		return j
 	}
-	if s.denials.has(denialOf(rules, r), now) {
-		return decided(check.Decision{Reason: check.RecentDenial})
+	if f.crowded != nil {
+		return decided(check.Decision{Reason: check.Limit, Outcome: f.crowded.outcome})
+	}
+	if why, ok := s.denials.has(denialOf(rules, r), now); ok {
+		return decided(check.Decision{Reason: why})
 	}
 	return Joined{Standing: f.lapsed != nil, standing: f.lapsed}
 }
@@ -106,6 +109,8 @@ type finder struct {
 	atOnce bool
 	// lapsed is a session that would have been joined, had it not ended.
 	lapsed *session
+	// crowded is one that would have been joined, were there a place for its viewer.
+	crowded *session
 }
 
 // find tries the joins that the route has, the surest first.
@@ -169,7 +174,7 @@ func (f *finder) keepOthers(g *group, joined *session) {
 		if tried++; tried > maxCandidates {
 			return
 		}
-		if n == joined || n.asked.Path == f.request.Path || n.terms.names(f.request.Query) {
+		if n == joined || n.displaced() || n.asked.Path == f.request.Path || n.terms.names(f.request.Query) {
 			continue
 		}
 		if end, _ := n.end(); f.now.Before(end) {
@@ -248,6 +253,10 @@ func (f *finder) use(n *session) (Joined, bool) {
 		f.store.finish(n, why)
 		return Joined{}, false
 	}
+	if n.displaced() {
+		f.retry(n)
+		return Joined{}, false
+	}
 	end, _ := n.end()
 	due := n.due()
 	switch {
@@ -257,28 +266,33 @@ func (f *finder) use(n *session) (Joined, bool) {
 		}
 		return Joined{}, false
 	case n.provisional && n.returned.IsZero():
-		return f.joined(n, check.Default), true
+		return f.joined(n, check.Default)
 	case n.provisional && n.rules.Once:
-		return f.joined(n, check.Grace), true
+		return f.joined(n, check.Grace)
 	case n.provisional && f.now.Before(n.retry):
 		// The backend is there, and has not allowed it: it is as any newcomer.
 		return decided(check.Decision{Reason: check.Unanswered}), true
 	case n.provisional:
 		return Joined{Due: n.question()}, true
 	case due.IsZero() || f.now.Before(due):
-		return f.joined(n, check.Session), true
+		return f.joined(n, check.Session)
 	case n.failures > 0 || f.atOnce:
 		// Its question is put in the background, at its time.
-		return f.joined(n, check.Grace), true
+		return f.joined(n, check.Grace)
 	default:
 		return Joined{Due: n.question()}, true
 	}
 }
 
-// joined is an allow by a session.
-func (f *finder) joined(n *session, reason check.Reason) Joined {
+// joined is an allow by a session. It is false if the session was not asked for in a
+// while, and there is no place for its viewer now.
+func (f *finder) joined(n *session, reason check.Reason) (Joined, bool) {
+	if !f.store.resumes(n, f.now) {
+		f.crowded = n
+		return Joined{}, false
+	}
 	f.store.touch(n, f.now)
-	return decided(f.store.allow(n, reason))
+	return decided(f.store.allow(n, reason)), true
 }
 
 // allow is the decision that a session makes.

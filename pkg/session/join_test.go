@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 func TestEachJoinByItself(t *testing.T) {
@@ -367,16 +369,17 @@ func TestRememberedDenialsAreBounded(t *testing.T) {
 	now := someNow()
 	key := func(n int) denial { return denial{byte(n), byte(n >> 8)} }
 	for n := range 1000 {
-		d.add(key(n), now.Add(time.Duration(n)*time.Millisecond))
+		d.add(key(n), check.RecentDenial, now.Add(time.Duration(n)*time.Millisecond))
 	}
 	if len(d.until) != 100 || len(d.order) > 400 {
 		t.Errorf("%d denials, and %d in their order; 100 is the most", len(d.until), len(d.order))
 	}
 	now = now.Add(time.Second)
-	if d.has(key(899), now) || !d.has(key(900), now) || !d.has(key(999), now) {
+	has := func(n int) bool { _, ok := d.has(key(n), now); return ok }
+	if has(899) || !has(900) || !has(999) {
 		t.Error("the oldest are not the ones that went")
 	}
-	d.add(key(5000), now.Add(deniedFor))
+	d.add(key(5000), check.RecentDenial, now.Add(deniedFor))
 	if len(d.until) != 1 {
 		t.Errorf("%d denials are kept after their time", len(d.until)-1)
 	}

@@ -207,6 +207,11 @@ func (n *session) record(now time.Time) Record {
 		AuthDuration: n.outcome.AuthDuration, Once: n.outcome.Once || n.provisional && n.rules.Once,
 		Requests: n.requests, Provisional: n.provisional, Returned: wall(n.returned),
 		Idle: n.rules.Idle, Max: n.rules.Max, Grace: n.rules.Grace,
+		MaxSessions: n.outcome.MaxSessions, Unique: n.outcome.Unique, Held: wall(n.held),
+	}
+	if n.displaced() {
+		// An altagate that knows of no Held must find it over.
+		r.Max, r.Grace = time.Nanosecond, 0
 	}
 	for _, v := range n.from {
 		r.Addrs = append(r.Addrs, v.addr)
@@ -251,12 +256,18 @@ func (s *Store) restore(j Journal) error {
 
 // restored tells of a session that the Journal had.
 func (s *Store) restored(n *session) {
+	if n.displaced() {
+		return
+	}
 	s.events = append(s.events, check.SessionStarted{SessionInfo: n.words(), Restored: true})
 }
 
 // lost tells of the end of a session that is not taken over.
 func (s *Store) lost(n *session, why EndReason) {
 	s.dirty[n.id] = true
+	if n.displaced() {
+		return
+	}
 	s.events = append(s.events, n.ended(why))
 }
 
@@ -274,6 +285,15 @@ func (c clock) here(t time.Time) time.Time {
 		return t
 	}
 	return c.now.Add(t.Sub(c.now) - c.ahead)
+}
+
+// lately is the latest time at which a session may have asked that a record has as
+// last used at a time: for a limit it counts rather too long than not at all.
+func (c clock) lately(last time.Time) time.Time {
+	if at := c.here(last).Add(savedAtLeast); at.Before(c.now) {
+		return at
+	}
+	return c.now
 }
 
 // of is the clock for one record: it was written when its last request was over,
@@ -297,10 +317,12 @@ func (c clock) revived(r *Record) *session {
 		id: r.ID, text: r.ID.String(), terms: newTerms(r.Query),
 		rules:   &Rules{Route: r.Route, Idle: r.Idle, Max: r.Max, Grace: r.Grace, AllowUnavailable: r.Provisional, Once: r.Once},
 		started: at(r.Started), last: at(r.Last), answered: at(r.Answered), returned: at(r.Returned), saved: at(r.Last),
+		active: c.lately(r.Last), unsure: true, since: at(r.Started), held: at(r.Held),
 		requests: r.Requests, provisional: r.Provisional,
 		outcome: check.Outcome{
 			Verdict: verdict, Backend: r.Backend, User: r.User, SessionName: r.SessionName,
 			AuthDuration: r.AuthDuration, Once: r.Once, Session: r.ID.String(),
+			MaxSessions: r.MaxSessions, Unique: r.Unique,
 		},
 		asked: check.Request{
 			Proxy: r.Proxy, Route: r.Route, Method: r.Method, Scheme: r.Scheme, Host: r.Host,

@@ -26,6 +26,10 @@ type Info struct {
 	Requests uint64 `json:"requests"`
 	// Provisional is set while no backend has allowed the session: the policy did.
 	Provisional bool `json:"provisional,omitempty"`
+	// Active is set when it asked within the last 60 s, so that it counts for a limit.
+	Active bool `json:"active"`
+	// MaxSessions is how many viewers its user may have at a time; 0 means any number.
+	MaxSessions int `json:"max_sessions,omitempty"`
 	// Ended is set when the session is over and lives on only while its backend
 	// cannot be asked.
 	Ended bool `json:"ended,omitempty"`
@@ -39,7 +43,7 @@ type Filter struct {
 }
 
 func (f *Filter) takes(n *session) bool {
-	return (f.Route == "" || f.Route == n.place.route) && (f.Host == "" || f.Host == n.place.host) &&
+	return !n.displaced() && (f.Route == "" || f.Route == n.place.route) && (f.Host == "" || f.Host == n.place.host) &&
 		(f.User == "" || f.User == n.outcome.User) && (f.Stream == "" || f.Stream == n.place.stream.String()) &&
 		(!f.Address.IsValid() || share(f.Address) == n.place.viewer.addr)
 }
@@ -63,7 +67,7 @@ func (s *Store) List(f Filter, after string, limit int) (page []Info, more bool)
 			found, more = firstOf(found, limit), true
 		}
 	}
-	found = slices.DeleteFunc(found, func(n *session) bool { return !n.alive() })
+	found = slices.DeleteFunc(found, func(n *session) bool { return !n.alive() || n.displaced() })
 	if found = firstOf(found, len(found)); len(found) > limit {
 		found, more = found[:limit], true
 	}
@@ -93,7 +97,7 @@ func (s *Store) Find(id string) (Info, bool) {
 	key, ok := parseID(id)
 	s.mu.Lock()
 	defer s.unlock()
-	if n := s.byID[key]; ok && n != nil {
+	if n := s.byID[key]; ok && n != nil && !n.displaced() {
 		return n.info(time.Now()), true
 	}
 	return Info{}, false
@@ -101,12 +105,17 @@ func (s *Store) Find(id string) (Info, bool) {
 
 func (n *session) info(now time.Time) Info {
 	end, _ := n.end()
+	limit := 0
+	if n.places.account != nil {
+		limit = n.places.account.limit
+	}
 	return Info{
 		ID: n.text, Route: n.place.route, Host: n.place.host, Stream: n.place.stream.String(),
 		Address: n.asked.Addr, UserAgent: n.asked.UserAgent,
 		User: n.outcome.User, Name: n.outcome.SessionName, Backend: n.outcome.Backend,
 		Started: n.started.Round(0), LastRequest: n.last.Round(0), Requests: n.requests,
 		Provisional: n.provisional, Ended: !now.Before(end),
+		Active: now.Sub(n.last) < restless, MaxSessions: limit,
 	}
 }
 
@@ -125,7 +134,7 @@ func (s *Store) End(id string, hold time.Duration, user bool) (ended []string, e
 	key, ok := parseID(id)
 	s.mu.Lock()
 	n := s.byID[key]
-	if !ok || n == nil {
+	if !ok || n == nil || n.displaced() {
 		s.unlock()
 		return nil, nil
 	}
@@ -165,7 +174,7 @@ func (s *Store) EndStream(route, host, name string, hold time.Duration) (ended [
 func (s *Store) choose(takes func(*session) bool) []*session {
 	var chosen []*session
 	for _, n := range s.byID {
-		if takes(n) {
+		if !n.displaced() && takes(n) {
 			chosen = append(chosen, n)
 		}
 	}

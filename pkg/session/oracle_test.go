@@ -19,6 +19,8 @@ type oracle struct {
 	held     []held
 	returned time.Time // when the backend was there again
 	readers  []reader
+	limit    limitRule
+	heard    int // of the events
 }
 
 // viewing is what the oracle knows of a session.
@@ -34,6 +36,7 @@ type viewing struct {
 	early, late time.Time
 	hand        string
 	ended       bool
+	limits      limits
 }
 
 // held is an operator's end that holds.
@@ -135,11 +138,14 @@ func (o *oracle) learn() {
 		switch q.answer.Verdict {
 		case check.Allowed:
 			if o.holdsUser(q.answer.User, q.at) {
-				v.ended = true
+				o.over(v)
+			}
+			if v.provisional {
+				o.confirmed(v, q.at)
 			}
 			v.provisional, v.answered, v.good = false, q.at, q.answer.AuthDuration
 		case check.Denied:
-			v.ended = true
+			o.over(v)
 		}
 	}
 }
@@ -158,12 +164,16 @@ func (o *oracle) decided(r *check.Request, d check.Decision, now time.Time) stri
 	}
 	v := o.known[d.Session]
 	switch {
+	case !d.Allow && d.Reason == check.Limit:
+		return o.overLimit(r, d, asked, now)
+	case asked && o.heldOut(r, now) != "":
+		return o.heldOut(r, now)
 	case !d.Allow && d.Reason == check.Backend:
 		o.denials[questionKey(r)] = now
 		for _, v := range o.known { // The very question that had opened it.
 			if o.theirs(v, r) && v.asked.Path == r.Path && v.asked.Host == r.Host && o.misfit(v, r) == "" {
 				if end, _ := o.ends(v, v.early); !now.Before(end) {
-					v.ended = true
+					o.over(v)
 				}
 			}
 		}
@@ -200,7 +210,7 @@ func (o *oracle) opened(r *check.Request, d check.Decision, now time.Time) strin
 	// Of the same viewer, stream and query there is one session.
 	for _, v := range o.known {
 		if v.asked.Path == r.Path && o.misfit(v, r) == "" && v.asked.Host == r.Host && o.sameViewer(v, r) {
-			v.ended = true
+			o.over(v)
 		}
 	}
 	v := &viewing{
@@ -208,6 +218,7 @@ func (o *oracle) opened(r *check.Request, d check.Decision, now time.Time) strin
 		early: now, late: now, hand: d.ID,
 	}
 	v.asked.IDs = [check.MaxIDs]string{}
+	o.watches(v, now)
 	o.known[d.Session] = v
 	return ""
 }
@@ -276,6 +287,7 @@ func (o *oracle) graceful(v *viewing, now time.Time) string {
 func (o *oracle) used(v *viewing, r *check.Request, now time.Time) {
 	if end, _ := o.ends(v, v.early); now.Before(end) {
 		v.early = now
+		o.watches(v, now)
 	}
 	for _, other := range o.known {
 		may := o.sameViewer(other, r) && other.asked.Host == r.Host && other.asked.Path != r.Path && reaches(other.asked.Path, r.Path)
@@ -306,7 +318,7 @@ func questionKey(r *check.Request) string {
 // missed gives what is wrong about a denial: a session that lives lets its viewer
 // in.
 func (o *oracle) missed(r *check.Request, d check.Decision, now time.Time) string {
-	if d.Allow || !Opens(r.Method) || o.against(r, now) {
+	if d.Allow || !Opens(r.Method) || o.against(r, now) || d.Reason == check.Limit {
 		return ""
 	}
 	if d.Reason == check.Revoked && !slices.ContainsFunc(o.held, func(h held) bool { return h.user != "" && now.Before(h.until) }) {
@@ -341,6 +353,9 @@ const looked = 100 * time.Millisecond
 // look compares which sessions there are with which there may be.
 func (o *oracle) look(now time.Time) string {
 	o.learn()
+	if wrong := o.lookAtLimits(now); wrong != "" {
+		return wrong
+	}
 	for id, v := range o.known {
 		info, there := o.w.store.Find(id)
 		_, final := o.ends(v, v.late)
@@ -357,7 +372,7 @@ func (o *oracle) look(now time.Time) string {
 			return fmt.Sprintf("the session of %s?%s: provisional is %v", v.asked.Path, v.asked.Query, info.Provisional)
 		}
 		if !there {
-			v.ended = true
+			o.over(v)
 		}
 	}
 	return ""

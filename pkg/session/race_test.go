@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,7 +19,10 @@ func TestManyAtOnceOnOneStore(t *testing.T) {
 		w.rules.Join.ID = true
 		w.rules.Idle, w.rules.Max = 10*time.Second, time.Minute
 		w.script(func(r *check.Request) check.Outcome {
-			return check.Outcome{Verdict: check.Allowed, AuthDuration: 4 * time.Second, User: "u" + r.Query}
+			return check.Outcome{
+				Verdict: check.Allowed, AuthDuration: 4 * time.Second, User: "u" + r.Query,
+				MaxSessions: 2, Unique: r.Query == "token=1",
+			}
 		})
 		w.slow = 10 * time.Millisecond
 		var all sync.WaitGroup
@@ -33,6 +37,9 @@ func TestManyAtOnceOnOneStore(t *testing.T) {
 		}
 		if allowed.Load() == 0 {
 			t.Error("nobody was let in")
+		}
+		if !slices.Contains(w.ends(), string(Limit)) {
+			t.Error("no limit was met")
 		}
 		at := map[string]int{}
 		for _, e := range w.started() {

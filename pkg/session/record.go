@@ -32,6 +32,11 @@ type Record struct {
 	// when its backend was first seen to be back.
 	Provisional bool
 	Returned    time.Time
+	// MaxSessions and Unique are what limits the session's user. Held is set once that
+	// has ended the session: until then what was its is denied.
+	MaxSessions int
+	Unique      bool
+	Held        time.Time
 	// Idle, Max and Grace are what the route said.
 	Idle, Max, Grace time.Duration
 	// Addrs are further addresses that joined by the signed id.

@@ -123,6 +123,16 @@ type session struct {
 	provisional bool
 	returned    time.Time
 
+	// active is when the session asked last, as far as a limit goes, and since is when
+	// its viewer began to watch as its user, without a pause that gives the place
+	// away. Zapping is none.
+	active, since time.Time
+	// unsure is set where active is when it may have asked last before a restart.
+	unsure bool
+	// held is set once a limit has ended the session: until then what was its is
+	// denied. judged is when it was last found that there is no place for it.
+	held, judged time.Time
+
 	// asking is set while the session's question is under way; after a failure it
 	// is not repeated before retry.
 	asking   bool
@@ -146,10 +156,14 @@ func (n *session) validity() time.Duration { return n.outcome.AuthDuration }
 
 // asksAgain tells whether the session's question is ever repeated.
 func (n *session) asksAgain() bool {
-	if n.provisional {
+	switch {
+	case n.displaced():
+		return false
+	case n.provisional:
 		return !n.rules.Once
+	default:
+		return n.validity() > 0 && !n.outcome.Once
 	}
-	return n.validity() > 0 && !n.outcome.Once
 }
 
 // used is when the session was last used, or may have been.
@@ -157,6 +171,9 @@ func (n *session) used() time.Time { return latest(n.last, n.spared) }
 
 // end is when the session ends by itself, and why.
 func (n *session) end() (at time.Time, why EndReason) {
+	if n.displaced() {
+		return n.held, Limit
+	}
 	at, why = n.used().Add(max(n.rules.idle(), n.validity())), Idle
 	if limit := n.started.Add(n.rules.max()); limit.Before(at) {
 		at, why = limit, Max
@@ -172,7 +189,7 @@ func (n *session) end() (at time.Time, why EndReason) {
 // grace is how long the session lives on after its end by itself. One that no
 // backend has allowed does not: while a newcomer would be let in, so is its viewer.
 func (n *session) grace() time.Duration {
-	if n.provisional {
+	if n.provisional || n.displaced() {
 		return 0
 	}
 	return n.rules.Grace
@@ -182,6 +199,8 @@ func (n *session) grace() time.Duration {
 // time if never.
 func (n *session) due() time.Time {
 	switch {
+	case n.displaced():
+		return time.Time{}
 	case n.provisional:
 		return n.returned
 	case n.validity() > 0 && !n.outcome.Once:
@@ -226,6 +245,8 @@ const (
 	Denied EndReason = "denied"
 	// Unavailable: the backend could not be asked again until grace was over.
 	Unavailable EndReason = "unavailable"
+	// Limit: its user may have no more viewers at a time, and another has its place.
+	Limit EndReason = "limit"
 	// Operator: an operator ended it.
 	Operator EndReason = "operator"
 	// Evicted: it was the longest idle when a bound was reached.

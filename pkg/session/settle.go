@@ -55,12 +55,20 @@ func (s *Store) stand(n *session, d check.Decision, now time.Time) check.Decisio
 // admit opens the session that a backend's allow is for.
 func (s *Store) admit(rules *Rules, r *check.Request, name stream.Name, id ID, d check.Decision, now time.Time) check.Decision {
 	if s.holds.user(d.Outcome.User, now) {
-		s.denials.add(denialOf(rules, r), now) // or each try would be one more question
+		s.denials.add(denialOf(rules, r), check.RecentDenial, now) // or each try would be one more question
 		return check.Deny(check.Revoked)
 	}
 	n := s.prepare(rules, r, name, id, d, now)
+	n.since = s.began(n, now)
+	gone, stays := s.crowd(n, true, now)
+	if !stays {
+		s.displaceAll(gone, now)
+		s.denials.add(denialOf(rules, r), check.Limit, now)
+		return check.Decision{Reason: check.Limit, Outcome: d.Outcome}
+	}
 	if g := s.groups[n.place]; g != nil {
 		if old := s.exact[exact{g, n.terms.query}]; old != nil && !s.replaces(old, now) {
+			s.displaceAll(gone, now)
 			s.touch(old, now)
 			s.sign(old)
 			d.Session, d.ID = old.text, old.hand
@@ -70,6 +78,7 @@ func (s *Store) admit(rules *Rules, r *check.Request, name stream.Name, id ID, d
 	if !s.room(n.place.viewer.addr, false, now) {
 		return check.Decision{Reason: check.Overload, Status: http.StatusServiceUnavailable, Outcome: d.Outcome}
 	}
+	s.displaceAll(gone, now)
 	s.open(n)
 	d.Session, d.ID = n.text, n.hand
 	return d
@@ -81,7 +90,7 @@ func (s *Store) admit(rules *Rules, r *check.Request, name stream.Name, id ID, d
 func (s *Store) replaces(old *session, now time.Time) bool {
 	end, why := old.end()
 	switch {
-	case !now.Before(end):
+	case !now.Before(end) || old.displaced():
 		s.finish(old, why)
 	case old.provisional:
 		s.finish(old, Confirmed)
@@ -110,7 +119,7 @@ func (s *Store) admitProvisional(rules *Rules, r *check.Request, name stream.Nam
 func (s *Store) prepare(rules *Rules, r *check.Request, name stream.Name, id ID, d check.Decision, now time.Time) *session {
 	n := &session{
 		id: id, text: id.String(), place: placeOf(rules, r, name), rules: rules, terms: newTerms(r.Query),
-		asked: *r, outcome: d.Outcome, started: now, last: now, answered: now, requests: 1,
+		asked: *r, outcome: d.Outcome, started: now, last: now, answered: now, active: now, since: now, requests: 1,
 	}
 	n.asked.IDs = [check.MaxIDs]string{} // they are others' secrets, and no part of the question
 	n.outcome.Err = nil
@@ -157,7 +166,7 @@ func (s *Store) watchShare(n *session) {
 
 // denied draws the consequences of a backend's denial.
 func (s *Store) denied(rules *Rules, r *check.Request, j Joined, entry bool, now time.Time) {
-	s.denials.add(denialOf(rules, r), now)
+	s.denials.add(denialOf(rules, r), check.RecentDenial, now)
 	// The very question that had opened it: it is over, grace and all.
 	if n := j.standing; n != nil && n.alive() && n.asked.Path == r.Path && n.terms.same(r.Query) {
 		_, why := n.end()
@@ -183,7 +192,7 @@ func (s *Store) watches(rules *Rules, r *check.Request, now time.Time) bool {
 			return false
 		}
 		n := e.Value.(*session) //nolint:errcheck,forcetypeassert // The list holds nothing else.
-		if end, _ := n.end(); n.place.viewer == v && n.place.route == rules.Route && n.place.host == r.Host && now.Before(end) {
+		if end, _ := n.end(); !n.displaced() && n.place.viewer == v && n.place.route == rules.Route && n.place.host == r.Host && now.Before(end) {
 			return true
 		}
 		e = e.Next()
@@ -204,7 +213,7 @@ func (s *Store) Renew(q *Question, o check.Outcome) {
 	s.mu.Lock()
 	defer s.unlock()
 	n := q.of
-	if !n.alive() {
+	if !n.alive() || n.displaced() {
 		return // Its end came first, and stands.
 	}
 	n.asking = false
@@ -214,7 +223,9 @@ func (s *Store) Renew(q *Question, o check.Outcome) {
 			s.finish(n, Operator)
 			return
 		}
-		s.renewed(n, o, now)
+		if !s.renewed(n, o, now) {
+			return
+		}
 	case check.Denied:
 		s.finish(n, Denied)
 		return
@@ -227,8 +238,9 @@ func (s *Store) Renew(q *Question, o check.Outcome) {
 	s.nudge()
 }
 
-// renewed takes a backend's allow over into a session.
-func (s *Store) renewed(n *session, o check.Outcome, now time.Time) {
+// renewed takes a backend's allow over into a session. It is false if that has made
+// too many viewers of its user, and this one had to go.
+func (s *Store) renewed(n *session, o check.Outcome, now time.Time) bool {
 	if n.provisional {
 		s.provisional.Remove(n.places.used)
 		n.provisional = false
@@ -236,6 +248,33 @@ func (s *Store) renewed(n *session, o check.Outcome, now time.Time) {
 	}
 	o.Err, o.Session = nil, n.text
 	n.outcome, n.answered, n.failures, n.retry = o, now, 0, time.Time{}
+	if (n.places.counted != nil || n.outcome.User != "") && n.places.user != knownAs(&n.outcome) {
+		return s.changesUser(n, now)
+	}
+	if !n.isActive(now) {
+		if n.places.account != nil {
+			n.places.account.told(&n.outcome, now)
+		}
+		return true
+	}
+	gone, stays := s.crowd(n, false, now)
+	s.displaceAll(gone, now)
+	return stays
+}
+
+// changesUser has a session be of the user that its backend names now, as a newcomer
+// of that one's.
+func (s *Store) changesUser(n *session, now time.Time) bool {
+	s.disenrol(n)
+	n.active, n.since = now, s.began(n, now)
+	gone, stays := s.crowd(n, true, now)
+	s.displaceAll(gone, now)
+	if !stays {
+		s.displace(n, now)
+		return false
+	}
+	s.enrol(n)
+	return true
 }
 
 // backOff is how long to wait after a number of failures and one more.

@@ -47,6 +47,7 @@ type Store struct {
 	byID   map[ID]*session
 	groups map[place]*group
 	exact  map[exact]*session
+	users  map[user]*account
 	shares map[netip.Prefix]*list.List
 	// paid and provisional hold every session, the last used first.
 	paid, provisional *list.List
@@ -86,8 +87,12 @@ type exact struct {
 type places struct {
 	group        *group
 	used, shared *list.Element
-	agenda       int // the index in the agenda
-	at           time.Time
+	// counted is the place among the sessions of the account, which is the user's.
+	user    user
+	account *account
+	counted *list.Element
+	agenda  int // the index in the agenda
+	at      time.Time
 }
 
 // maxBackground is how many questions at a time no request waits for.
@@ -103,7 +108,8 @@ func New(c Config) (*Store, error) {
 	s := &Store{
 		config: c,
 		byID:   map[ID]*session{}, groups: map[place]*group{}, exact: map[exact]*session{}, shares: map[netip.Prefix]*list.List{},
-		paid: list.New(), provisional: list.New(),
+		users: map[user]*account{},
+		paid:  list.New(), provisional: list.New(),
 		denials: newDenials(c.Limit), holds: newHolds(), dirty: map[ID]bool{}, hinted: map[string]bool{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), background: make(chan struct{}, maxBackground),
 	}
@@ -171,6 +177,9 @@ func (s *Store) insert(n *session) {
 		s.shares[n.place.viewer.addr] = mine
 	}
 	n.places.shared = mine.PushFront(n)
+	if !n.displaced() {
+		s.enrol(n)
+	}
 	n.places.at = s.next(n, n.started)
 	s.agenda.push(n)
 	s.mark(n)
@@ -206,6 +215,7 @@ func (s *Store) remove(n *session) {
 	if mine.Len() == 0 {
 		delete(s.shares, n.place.viewer.addr)
 	}
+	s.disenrol(n)
 	s.agenda.remove(n)
 	n.places.group = nil
 	s.mark(n)
@@ -214,9 +224,12 @@ func (s *Store) remove(n *session) {
 // alive tells whether a session is in the Store.
 func (n *session) alive() bool { return n.places.group != nil }
 
-// finish ends a session, and says so.
+// finish ends a session, and says so, unless a limit has ended it before.
 func (s *Store) finish(n *session, why EndReason) {
 	s.remove(n)
+	if n.displaced() {
+		return
+	}
 	s.events = append(s.events, n.ended(why))
 }
 
@@ -239,6 +252,7 @@ func (s *Store) touch(n *session, now time.Time) {
 	n.requests++
 	n.last = now
 	s.keep(n, now)
+	s.count(n, now)
 	if s.wantsAnswer(n, now) && n.places.at.After(later(now, now)) {
 		s.agenda.move(n, now)
 		s.nudge()
@@ -284,6 +298,9 @@ func (s *Store) evict(of *list.List, provisional bool, now time.Time) bool {
 		tried++
 		n := e.Value.(*session) //nolint:errcheck,forcetypeassert // The list holds nothing else.
 		switch {
+		case n.displaced():
+			s.finish(n, Limit) // It keeps somebody out, and nobody watches by it.
+			return true
 		case now.Sub(n.used()) < restless:
 			return false
 		case provisional && !n.provisional:

@@ -95,8 +95,12 @@ func runTimeline(t *testing.T, route [2]byte, steps []byte) (wrong string) {
 			if tl.denies[r.Query] {
 				return check.Outcome{Verdict: check.Denied, Once: w.rules.Once}
 			}
-			return check.Outcome{Verdict: check.Allowed, AuthDuration: tl.good[r.Query], Once: w.rules.Once, User: "user " + r.Query}
+			return check.Outcome{
+				Verdict: check.Allowed, AuthDuration: tl.good[r.Query], Once: w.rules.Once, User: userWith(r.Query),
+				MaxSessions: tl.o.limit.most, Unique: tl.o.limit.newest,
+			}
 		})
+		tl.o.limit = limitRule{most: int(route[1] >> 5 & 3), newest: route[1]>>7 == 1}
 		var log []string
 		began := time.Now()
 		for ; len(steps) >= stepSize; steps = steps[stepSize:] {
@@ -110,7 +114,7 @@ func runTimeline(t *testing.T, route [2]byte, steps []byte) (wrong string) {
 				bad = disorder(w.store)
 			}
 			if bad != "" {
-				wrong = fmt.Sprintf("%s\nrules: %+v\n%s", bad, *w.rules, strings.Join(log, "\n"))
+				wrong = fmt.Sprintf("%s\nrules: %+v, %+v\n%s", bad, *w.rules, tl.o.limit, strings.Join(log, "\n"))
 				return
 			}
 		}
@@ -147,7 +151,7 @@ func (tl *timeline) step(s [stepSize]byte) (what, wrong string) {
 	case stepEnd:
 		return tl.end(s)
 	case stepEndUser:
-		user, hold := "user "+queries[int(s[1])%len(queries)], holdOf(s[2])
+		user, hold := userWith(queries[int(s[1])%len(queries)]), holdOf(s[2])
 		return fmt.Sprintf("end %q for %v", user, hold), tl.note(w.store.EndUser(user, hold))(nil, user, hold)
 	case stepRestart:
 		return tl.restart(s[1]&1 == 1)
@@ -190,7 +194,7 @@ func (tl *timeline) note(ended []string, err error) func(of *viewing, user strin
 			if v == nil {
 				return fmt.Sprintf("ended %s, which nothing has opened", id)
 			}
-			v.ended = true
+			tl.o.over(v)
 		}
 		if of != nil && !of.ended {
 			return "it was not ended"
@@ -220,6 +224,7 @@ func (tl *timeline) restart(crash bool) (what, wrong string) {
 		}
 	}
 	tl.o.returned, tl.w.failedAt = time.Now(), time.Now()
+	tl.o.restarted()
 	return what, ""
 }
 
@@ -247,6 +252,9 @@ func (tl *timeline) request(s [stepSize]byte) (what, wrong string) {
 func disorder(s *Store) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if wrong := disorderOfUsers(s); wrong != "" {
+		return wrong
+	}
 	grouped, shared := 0, 0
 	for p, g := range s.groups {
 		for _, n := range g.sessions {

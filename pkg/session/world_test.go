@@ -40,7 +40,9 @@ type world struct {
 	// again counts the questions that the Store had put in the background.
 	again  int
 	events []check.Event
-	calls  map[string]chan struct{}
+	// told is when each event came.
+	told  []time.Time
+	calls map[string]chan struct{}
 }
 
 // question is one that the backend got.
@@ -136,7 +138,7 @@ func (w *world) restart() {
 func (w *world) notify(e check.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.events = append(w.events, e)
+	w.events, w.told = append(w.events, e), append(w.told, time.Now())
 }
 
 // pass lets time pass, and all that is due happen. It waits by a timer, so it is

@@ -109,7 +109,7 @@ func odd() content {
 		Proxy: "envoy-grpc", Method: "HEAD", Path: "/%FF", Query: "a=\xff&b=%00",
 		Backend: "b", User: "u\xff", SessionName: "n\xff", AuthDuration: 5 * time.Second, Once: true,
 		Started: at, Last: at.Add(1), Answered: at.Add(2), Requests: 1<<64 - 1, Provisional: true, Returned: at.Add(3),
-		Idle: time.Nanosecond, Max: 1<<63 - 1, Grace: time.Hour,
+		Idle: time.Nanosecond, Max: 1<<63 - 1, Grace: time.Hour, MaxSessions: 1<<63 - 1, Unique: true, Held: at.Add(4),
 		Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8:1::/64")},
 	}
 	c := content{Records: []session.Record{full, {}}}

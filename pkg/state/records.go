@@ -44,6 +44,9 @@ func sessionMessage(r *session.Record) (*altagatev1.Session, error) {
 		Idle:         int64(r.Idle),
 		Max:          int64(r.Max),
 		Grace:        int64(r.Grace),
+		MaxSessions:  int64(r.MaxSessions),
+		Unique:       r.Unique,
+		Held:         timeMessage(r.Held),
 	}
 	for _, a := range r.Addrs {
 		m.Joined = append(m.Joined, networkBytes(a))
@@ -87,6 +90,9 @@ func sessionRecord(key []byte, m *altagatev1.Session) (session.Record, error) {
 		Idle:         time.Duration(m.GetIdle()),
 		Max:          time.Duration(m.GetMax()),
 		Grace:        time.Duration(m.GetGrace()),
+		MaxSessions:  int(m.GetMaxSessions()),
+		Unique:       m.GetUnique(),
+		Held:         timeOf(m.GetHeld()),
 	}
 	if r.Addr, err = addressOf(m.GetAddress()); err != nil {
 		return r, err

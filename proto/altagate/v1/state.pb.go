@@ -254,6 +254,12 @@ type Session struct {
 	Idle  int64 `protobuf:"varint,23,opt,name=idle,proto3" json:"idle,omitempty"`
 	Max   int64 `protobuf:"varint,24,opt,name=max,proto3" json:"max,omitempty"`
 	Grace int64 `protobuf:"varint,25,opt,name=grace,proto3" json:"grace,omitempty"`
+	// How many viewers its user may have at a time, and whether the newest wins.
+	MaxSessions int64 `protobuf:"varint,28,opt,name=max_sessions,json=maxSessions,proto3" json:"max_sessions,omitempty"`
+	Unique      bool  `protobuf:"varint,29,opt,name=unique,proto3" json:"unique,omitempty"`
+	// A limit has ended it, and what was its is denied until then. max is a nanosecond
+	// then, so that an altagate that does not know this field finds it over.
+	Held *Time `protobuf:"bytes,30,opt,name=held,proto3" json:"held,omitempty"`
 	// Further addresses that joined by the signed id: each an address like that
 	// above, then one byte, the prefix length.
 	Joined        [][]byte `protobuf:"bytes,27,rep,name=joined,proto3" json:"joined,omitempty"`
@@ -464,6 +470,27 @@ func (x *Session) GetGrace() int64 {
 		return x.Grace
 	}
 	return 0
+}
+
+func (x *Session) GetMaxSessions() int64 {
+	if x != nil {
+		return x.MaxSessions
+	}
+	return 0
+}
+
+func (x *Session) GetUnique() bool {
+	if x != nil {
+		return x.Unique
+	}
+	return false
+}
+
+func (x *Session) GetHeld() *Time {
+	if x != nil {
+		return x.Held
+	}
+	return nil
 }
 
 func (x *Session) GetJoined() [][]byte {
@@ -713,7 +740,7 @@ const file_altagate_v1_state_proto_rawDesc = "" +
 	"\vrevocations\x18\x04 \x01(\v2\x12.altagate.v1.TotalR\vrevocations\"/\n" +
 	"\x05Total\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x04R\x05count\x12\x10\n" +
-	"\x03sum\x18\x02 \x01(\x06R\x03sum\"\xf6\x05\n" +
+	"\x03sum\x18\x02 \x01(\x06R\x03sum\"\xd8\x06\n" +
 	"\aSession\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\fR\x05route\x12\x16\n" +
 	"\x06scheme\x18\x02 \x01(\fR\x06scheme\x12\x12\n" +
@@ -742,7 +769,10 @@ const file_altagate_v1_state_proto_rawDesc = "" +
 	"\breturned\x18\x16 \x01(\v2\x11.altagate.v1.TimeR\breturned\x12\x12\n" +
 	"\x04idle\x18\x17 \x01(\x03R\x04idle\x12\x10\n" +
 	"\x03max\x18\x18 \x01(\x03R\x03max\x12\x14\n" +
-	"\x05grace\x18\x19 \x01(\x03R\x05grace\x12\x16\n" +
+	"\x05grace\x18\x19 \x01(\x03R\x05grace\x12!\n" +
+	"\fmax_sessions\x18\x1c \x01(\x03R\vmaxSessions\x12\x16\n" +
+	"\x06unique\x18\x1d \x01(\bR\x06unique\x12%\n" +
+	"\x04held\x18\x1e \x01(\v2\x11.altagate.v1.TimeR\x04held\x12\x16\n" +
 	"\x06joined\x18\x1b \x03(\fR\x06joined\"\xa1\x02\n" +
 	"\n" +
 	"Revocation\x12\x18\n" +
@@ -803,14 +833,15 @@ var file_altagate_v1_state_proto_depIdxs = []int32{
 	6,  // 5: altagate.v1.Session.last:type_name -> altagate.v1.Time
 	6,  // 6: altagate.v1.Session.answered:type_name -> altagate.v1.Time
 	6,  // 7: altagate.v1.Session.returned:type_name -> altagate.v1.Time
-	5,  // 8: altagate.v1.Revocation.stream:type_name -> altagate.v1.Stream
-	6,  // 9: altagate.v1.Revocation.until:type_name -> altagate.v1.Time
-	0,  // 10: altagate.v1.Stream.kind:type_name -> altagate.v1.Stream.Kind
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	6,  // 8: altagate.v1.Session.held:type_name -> altagate.v1.Time
+	5,  // 9: altagate.v1.Revocation.stream:type_name -> altagate.v1.Stream
+	6,  // 10: altagate.v1.Revocation.until:type_name -> altagate.v1.Time
+	0,  // 11: altagate.v1.Stream.kind:type_name -> altagate.v1.Stream.Kind
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_altagate_v1_state_proto_init() }
