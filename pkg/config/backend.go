@@ -30,7 +30,7 @@ func readBackends(v value) []Backend {
 func readBackend(name string, v value) Backend {
 	b := Backend{Name: name, Preset: preset.Custom, Timeout: DefaultTimeout}
 	keys := v.section(exampleBackend, "preset", "url", "urls", "timeout", "headers", "host", "ca_file", "server_name",
-		"unavailable_statuses", "probe", "limits")
+		"unavailable_statuses", "probe", "limits", "users")
 	if name, ok := keys["preset"].oneOf(preset.Names()...); ok {
 		b.Preset = name
 	}
@@ -45,6 +45,7 @@ func readBackend(name string, v value) Backend {
 	b.CAFile, b.ServerName = readTLS(keys, b)
 	b.UnavailableStatuses = readStatuses(keys["unavailable_statuses"])
 	b.Limits = readLimits(keys["limits"])
+	b.Users = readUsers(keys["users"])
 	return b
 }
 

@@ -127,6 +127,8 @@ type Backend struct {
 	UnavailableStatuses []int
 	// Limits bound the questions that it is asked.
 	Limits Limits
+	// Users limit how many viewers watch as one user of it.
+	Users Users
 }
 
 // Route says which requests go to which backends, and what is decided when

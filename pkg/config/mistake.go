@@ -61,13 +61,14 @@ func quote(s string) string {
 // key, or one that several places have.
 func home(key string) string {
 	for _, place := range []struct{ name, keys string }{
-		{"to a backend", "preset url urls timeout headers host ca_file server_name unavailable_statuses probe"},
+		{"to a backend", "preset url urls timeout headers host ca_file server_name unavailable_statuses probe users"},
 		{"to a route", "name match on_unavailable grace deny_status session mode shadow rules"},
 		{"to the match of a route", "hosts paths"},
 		{"to the session of a route", "layout join idle max"},
 		{"to listen", "http grpc admin"},
 		{"to log", "level format"},
 		{"to sessions", "limit"},
+		{"to the users of a backend", "max_sessions on_exceed reply"},
 		{"to a rule of a route", "action user_agents countries"},
 		{"at the top of the file", "listen callers log keys state sessions country_file routes"},
 	} {

@@ -78,8 +78,8 @@ func TestGoodFilesAreRead(t *testing.T) {
 func show(c *Config) map[string]any {
 	backends := make([]string, 0, len(c.Backends))
 	for _, b := range c.Backends {
-		backends = append(backends, fmt.Sprintf("%s %s %v probe=%v %v %v host=%q ca=%q name=%q %v limits=%v",
-			b.Name, b.Preset, b.URLs, b.Probe, b.Timeout, b.Headers, b.Host, b.CAFile, b.ServerName, b.UnavailableStatuses, b.Limits))
+		backends = append(backends, fmt.Sprintf("%s %s %v probe=%v %v %v host=%q ca=%q name=%q %v limits=%v users=%v",
+			b.Name, b.Preset, b.URLs, b.Probe, b.Timeout, b.Headers, b.Host, b.CAFile, b.ServerName, b.UnavailableStatuses, b.Limits, b.Users))
 	}
 	return map[string]any{
 		"listen": c.Listen, "callers": fmt.Sprint(c.Callers), "log": c.Log, "keys": c.Keys, "state": c.State, "limit": c.SessionLimit, "countries": c.CountryFile,
@@ -99,7 +99,7 @@ func TestWhatIsNotWrittenHasItsDefault(t *testing.T) {
 		"keys":    []Key(nil),
 		"state":   "", "countries": "",
 		"limit":    250_000,
-		"backends": []string{`portal custom [http://10.0.0.5] probe=<nil> 2s map[] host="" ca="" name="" [] limits={256 256 32 20 []}`},
+		"backends": []string{`portal custom [http://10.0.0.5] probe=<nil> 2s map[] host="" ca="" name="" [] limits={256 256 32 20 []} users={0  heed}`},
 		"routes": []Route{{
 			Name: "all", Backends: []string{"portal"}, OnUnavailable: Deny, Grace: 10 * time.Minute, DenyStatus: 403,
 			Session: Session{Layout: "auto", Join: []Join{"token", "client"}, Idle: 10 * time.Minute, Max: 24 * time.Hour}, Mode: Enforce,
@@ -128,10 +128,10 @@ func TestEveryKeyIsRead(t *testing.T) {
 			"portal ministra [https://user:s3cret@portal.example.com/auth?key=1 http://[2001:db8::1]:6000/auth] " +
 				"probe=/health%2F?deep=1 1m0s map[X-Api-Key:0123 X-Empty: X-Name:канал] " +
 				`host="Portal.example.com:8443" ca="ca.pem" name="portal" [502 503] ` +
-				"limits={8 0 4 2 [{203.0.113.0/24 20} {2001:db8::/64 2} {192.0.2.1/32 3}]}",
+				"limits={8 0 4 2 [{203.0.113.0/24 20} {2001:db8::/64 2} {192.0.2.1/32 3}]} users={2 end_oldest ignore}",
 			`second custom [http://backend_2:6000] probe=https://portal.example.com/health 2s map[] host="" ca="" name="" [] ` +
-				"limits={16 256 16 20 []}",
-			`third custom [http://10.0.0.9] probe=<nil> 2s map[] host="" ca="" name="" [] limits={256 256 32 20 []}`,
+				"limits={16 256 16 20 []} users={0 deny_new heed}",
+			`third custom [http://10.0.0.9] probe=<nil> 2s map[] host="" ca="" name="" [] limits={256 256 32 20 []} users={0  heed}`,
 		},
 		"routes": []Route{
 			{

@@ -40,7 +40,7 @@ func Single(urls []string, onUnavailable string) (*Config, error) {
 			return nil, fmt.Errorf("%s %w", which, err)
 		}
 		c.Backends = append(c.Backends, Backend{
-			Name: name, Preset: preset.Custom, URLs: []*url.URL{u}, Timeout: DefaultTimeout, Limits: DefaultLimits(),
+			Name: name, Preset: preset.Custom, URLs: []*url.URL{u}, Timeout: DefaultTimeout, Limits: DefaultLimits(), Users: Users{Reply: Heed},
 		})
 		r.Backends = append(r.Backends, name)
 	}

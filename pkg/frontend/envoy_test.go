@@ -114,7 +114,7 @@ func TestEnvoyIsToldTheFieldsOnAnAllowAlone(t *testing.T) {
 // is: exactly 200 allows, and 5xx would be its own failure mode.
 func TestNoDenialReachesEnvoyAsSomethingElse(t *testing.T) {
 	reasons := []check.Reason{"", check.Backend, check.Default, check.Malformed, check.NoRoute,
-		check.BadCheck, check.Overload, check.Late, check.Unanswered}
+		check.BadCheck, check.Overload, check.Late, check.Unanswered, check.Limit}
 	for _, reason := range reasons {
 		for _, status := range []int{-1, 0, 1, 200, 204, 302, 399, 400, 403, 451, 499, 500, 503, 600, 1000} {
 			d := &desk{decision: check.Decision{Reason: reason, Status: status}}

@@ -43,6 +43,8 @@ type line struct {
 	shadows []*source
 	// trusted are the networks whose addresses in a list are no viewer's.
 	trusted []netip.Prefix
+	// users limit the viewers of one user, for each backend of the config.
+	users map[string]config.Users
 	// slowest is the backend with the longest timeout.
 	slowest *source
 }
@@ -70,17 +72,20 @@ func compile(cfg *config.Config, before map[string]*source, notify func(check.Ev
 	}
 	backends := make(map[string]*source, len(cfg.Backends))
 	limits := make(map[string]limit.Config, len(cfg.Backends))
+	users := make(map[string]config.Users, len(cfg.Backends))
 	for _, b := range cfg.Backends {
 		built, err := buildBackend(b, before[b.Name], notify)
 		if err != nil {
 			closeExcept(backends, before)
 			return nil, fmt.Errorf("backend %s: %w", b.Name, err)
 		}
-		backends[b.Name], limits[b.Name] = built, limitsOf(b)
+		backends[b.Name], limits[b.Name], users[b.Name] = built, limitsOf(b), b.Users
 	}
 	routes := make([]route.Rule[*line], 0, len(cfg.Routes))
 	for i, r := range cfg.Routes {
-		routes = append(routes, route.Rule[*line]{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Value: buildLine(r, rules[i], backends, countries)})
+		l := buildLine(r, rules[i], backends, countries)
+		l.users = users
+		routes = append(routes, route.Rule[*line]{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Value: l})
 	}
 	return &compiled{routes: route.New(routes), backends: backends, limits: limits, keys: keys}, nil
 }

@@ -191,11 +191,15 @@ func (g *Gate) ask(ctx context.Context, l *line, r *check.Request, j *session.Jo
 // settle draws the consequences of a decision that the backend was asked for.
 func (g *Gate) settle(l *line, r *check.Request, j *session.Joined, id session.ID, d check.Decision) check.Decision {
 	if j == nil {
-		if d.Allow && g.sessions.Held(l.rules, r, d.Outcome.User) {
+		switch {
+		case d.Allow && g.sessions.Held(l.rules, r, d.Outcome.User):
 			return check.Deny(check.Revoked)
+		case d.Allow && g.sessions.Over(l.rules, r, d.Outcome):
+			return check.Decision{Reason: check.Limit, Outcome: d.Outcome}
 		}
 		return d
 	}
+	l.nameless(&d.Outcome, g.notify)
 	if !d.Allow && d.Reason == check.Backend {
 		// A token that is good for one question may have been asked about by another
 		// request of the viewer's: then its session has been opened since.
@@ -256,7 +260,7 @@ func (l *line) ask(ctx context.Context, backends []*backend.Backend, r *check.Re
 			o = check.Outcome{Err: panics.Error(value)}
 		}
 	}()
-	return backend.Ask(ctx, backends, r, id)
+	return l.limited(backend.Ask(ctx, backends, r, id))
 }
 
 // asked are the backends that a session's question goes to: the one that allowed

@@ -20,6 +20,9 @@ type source struct {
 	// warned lets it be reported once that callers wait for less time than the
 	// backend may take.
 	warned sync.Once
+	// namelessOnce lets it be reported once that it names no users, and is to limit
+	// them.
+	namelessOnce sync.Once
 
 	mu      sync.Mutex
 	calls   int

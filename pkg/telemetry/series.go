@@ -58,7 +58,7 @@ func (m *metrics) route(proxy, route string) {
 func denials() []check.Reason {
 	return []check.Reason{
 		check.Backend, check.Default, check.RecentDenial, check.Revoked, check.Unanswered, check.Late, check.Overload,
-		check.Rule,
+		check.Rule, check.Limit,
 	}
 }
 

@@ -152,6 +152,9 @@ func (t *Telemetry) Notify(e check.Event) {
 		t.aside.Warn().Str("proxy", e.Proxy).Str("backend", e.Backend).
 			Float64("deadline_ms", milliseconds(e.Deadline)).Float64("timeout_ms", milliseconds(e.Timeout)).
 			Msg("a check of this proxy ends before the backend's timeout does: slow answers are denied as late; where a proxy states no deadline altagate waits 5 s")
+	case check.NamelessUsers:
+		t.aside.Warn().Str("backend", e.Backend).
+			Msg("users.max_sessions of this backend limits nobody: it allowed a viewer and named no user (X-UserId); see docs/limits.md")
 	case check.TurnedAway:
 		t.logTurnedAway(e)
 	case check.Shadowed:

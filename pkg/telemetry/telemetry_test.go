@@ -241,6 +241,14 @@ func TestAShortDeadlineAndARejectedConfigAreLogged(t *testing.T) {
 	}
 }
 
+func TestAnOperatorIsToldThatALimitCountsNobody(t *testing.T) {
+	tel, w := started(t, Config{})
+	tel.Notify(check.NamelessUsers{Backend: "portal"})
+	if line := w.lines(t)[0]; line["level"] != "warn" || line["backend"] != "portal" || !strings.Contains(line["message"].(string), "X-UserId") {
+		t.Errorf("got %v", line)
+	}
+}
+
 func TestQuestionsThatAreTurnedAwayAreLoggedWithWhatToDo(t *testing.T) {
 	tel, w := started(t, Config{})
 	bound := errors.New("as many as limits.questions are under way")

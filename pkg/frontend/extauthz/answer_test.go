@@ -123,7 +123,7 @@ func TestNoDenialReachesEnvoyAsAnAllow(t *testing.T) {
 	d := &desk{}
 	_, conn := start(t, d.config())
 	reasons := []check.Reason{"", check.Backend, check.Default, check.Malformed, check.NoRoute,
-		check.BadCheck, check.Overload, check.Late, check.Unanswered}
+		check.BadCheck, check.Overload, check.Late, check.Unanswered, check.Limit}
 	for _, reason := range reasons {
 		for _, status := range []int{-1, 0, 1, 200, 204, 302, 399, 400, 403, 499, 503, 599, 600, 1 << 40} {
 			d.decision = check.Decision{Reason: reason, Status: status}
