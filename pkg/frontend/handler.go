@@ -107,14 +107,14 @@ func peer(r *http.Request) net.Addr {
 const bodyLinger = time.Second
 
 // write sends the answer. A check has no body, but a proxy that passes on the
-// viewer's Content-Length announces one that never comes, and net/http would
-// wait for it before it answers. Closing the connection is what makes it answer
+// viewer's Content-Length announces one that never comes, and over HTTP/1 net/http
+// would wait for it before it answers. Closing the connection is what makes it answer
 // at once.
 func write(w http.ResponseWriter, r *http.Request, status int) {
 	h := w.Header()
 	h["Date"] = nil
 	h.Set("Content-Length", "0")
-	if r.ContentLength != 0 {
+	if r.ContentLength != 0 && r.ProtoMajor < 2 {
 		h.Set("Connection", "close")
 		// An error means only that the server's own read timeout applies.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyLinger))

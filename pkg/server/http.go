@@ -21,7 +21,8 @@ const (
 	maxHeader = 128 << 10
 )
 
-// HTTP is a server for checks, hardened against slow and oversized requests.
+// HTTP is a server for checks, hardened against slow and oversized requests. It
+// speaks HTTP/1 and, in clear text with prior knowledge, HTTP/2.
 // net/http's own answer to "OPTIONS *", a 200, is off: to a proxy it would be an
 // allow. A handler that panics denies, with 403.
 //
@@ -29,7 +30,11 @@ const (
 // and about what net/http would log: a listener that cannot accept above all.
 // It is called from many goroutines at once and must not wait.
 func HTTP(handler http.Handler, trouble func(line string)) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
+		Protocols:                    &protocols,
 		Handler:                      beginning(denyingPanics(handler, trouble)),
 		ConnContext:                  withConnection,
 		ReadHeaderTimeout:            headerTimeout,
