@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -68,14 +69,17 @@ func (f *fake) set(question, probe act) {
 
 func (f *fake) serve(c *net.TCPConn) {
 	defer c.Close()
-	buf := make([]byte, 64<<10)
+	in := bufio.NewReader(c)
 	for {
-		n, err := c.Read(buf)
-		if err != nil {
-			return
+		request := ""
+		for !strings.HasSuffix(request, "\r\n\r\n") {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			request += line
 		}
 		// altagate's own probe has nothing of a viewer in it.
-		request := string(buf[:n])
 		asks := strings.Contains(strings.ToLower(request), "\r\nx-real-path:")
 		f.mu.Lock()
 		do := f.probe
