@@ -18,22 +18,22 @@ const (
 	addressMetadata = "x-real-ip"
 )
 
-// read reads what Envoy says about a viewer's request. Any part of in may be
-// missing, and in may be nil: the TCP filter sends no HTTP part, and other
-// callers of this API no source.
-func read(ctx context.Context, in *authv3.CheckRequest) frontend.Context {
+// read reads what Envoy says about a viewer's request, in any message that the
+// generated code can read. Any part of in may be missing, and in may be nil: the
+// TCP filter sends no HTTP part, and other callers of this API no source.
+func read(in *authv3.CheckRequest) frontend.Context {
 	attributes := in.GetAttributes()
 	http := attributes.GetRequest().GetHttp()
 	return frontend.Context{
 		Proxy:      Name,
 		Route:      attributes.GetContextExtensions()[routeExtension],
-		Method:     orHeader(http.GetMethod(), http, ":method"),
-		Scheme:     orHeader(http.GetScheme(), http, ":scheme"),
-		Host:       orHeader(http.GetHost(), http, ":authority"),
+		Method:     orHeader(http.GetMethod(), http, methodHeader),
+		Scheme:     orHeader(http.GetScheme(), http, schemeHeader),
+		Host:       orHeader(http.GetHost(), http, authorityHeader),
 		Target:     path(http),
-		Address:    address(ctx, attributes.GetSource()),
-		UserAgents: headers(http, "user-agent"),
-		Cookies:    headers(http, "cookie"),
+		Address:    attributes.GetSource().GetAddress().GetSocketAddress().GetAddress(),
+		UserAgents: headers(http, agentHeader),
+		Cookies:    headers(http, cookieHeader),
 	}
 }
 
@@ -41,7 +41,7 @@ func read(ctx context.Context, in *authv3.CheckRequest) frontend.Context {
 // that is not UTF-8 by "!", so the header goes first: with encode_raw_headers it
 // has the bytes as they came, and the query must reach the backend as it was.
 func path(http *authv3.AttributeContext_HttpRequest) string {
-	switch values := headers(http, ":path"); len(values) {
+	switch values := headers(http, pathHeader); len(values) {
 	case 0:
 		return http.GetPath()
 	case 1:
@@ -52,13 +52,13 @@ func path(http *authv3.AttributeContext_HttpRequest) string {
 }
 
 // address is the viewer's address as Envoy vouches for it: what the operator's
-// config put into the call's metadata, else the other end of the viewer's
+// config put into the call's metadata, else source, the other end of the viewer's
 // connection. A header of the viewer's is never asked. Metadata that is there
 // twice or cannot be read is no reason to fall back: the operator meant it.
-func address(ctx context.Context, source *authv3.AttributeContext_Peer) string {
+func address(ctx context.Context, source string) string {
 	switch values := metadata.ValueFromIncomingContext(ctx, addressMetadata); len(values) {
 	case 0:
-		return source.GetAddress().GetSocketAddress().GetAddress()
+		return source
 	case 1:
 		return values[0]
 	default:

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/frontend"
@@ -38,8 +39,24 @@ func (a *answerer) service() *grpc.ServiceDesc {
 
 // message is one check as it arrived.
 type message struct {
-	// request is nil if the message could not be read.
-	request *authv3.CheckRequest
+	// said is what Envoy said, the call's metadata apart. It is a check without
+	// anything if the message could not be read.
+	said frontend.Context
+	// agents and cookies are room for what is there once as a rule.
+	agents, cookies [1]string
+}
+
+// read reads the bytes of a message.
+func (m *message) read(sent []byte) {
+	m.said = frontend.Context{Proxy: Name, UserAgents: m.agents[:0], Cookies: m.cookies[:0]}
+	if readPlain(sent, &m.said) {
+		return
+	}
+	request := new(authv3.CheckRequest)
+	if proto.Unmarshal(sent, request) != nil {
+		request = nil
+	}
+	m.said = read(request)
 }
 
 // handle answers one check. Its only error is that of a call that broke
@@ -62,7 +79,8 @@ func (a *answerer) handle(_ any, ctx context.Context, decode func(any) error, _ 
 	if p, ok := peer.FromContext(ctx); ok {
 		caller = p.Addr
 	}
-	return answer(a.config.Check(ctx, caller, read(ctx, m.request))), nil
+	m.said.Address = address(ctx, m.said.Address)
+	return answer(a.config.Check(ctx, caller, m.said)), nil
 }
 
 // codec is gRPC's protobuf codec, except that it never fails to read a check.
@@ -74,9 +92,8 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return c.CodecV2.Unmarshal(data, v)
 	}
-	request := new(authv3.CheckRequest)
-	if c.CodecV2.Unmarshal(data, request) == nil {
-		m.request = request
-	}
+	buffer := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer buffer.Free()
+	m.read(buffer.ReadOnlyData())
 	return nil
 }
