@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, build Build, stdout, stderr io.Writ
 		hint = fmt.Sprintf("'%s --help' shows what it takes.\n", cmd.CommandPath())
 	}
 	fmt.Fprintf(stderr, "altagate: %s\n%s", strings.TrimSpace(err.Error()), hint) //nolint:errcheck // there is nobody else to tell
-	if cmd.Name() == checkName {
+	if cmd.Name() == checkName || cmd.Name() == doctorName {
 		return exitUsage
 	}
 	return 1
@@ -98,7 +98,7 @@ the config file.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(build), demoCommand(build), checkCommand(), configCommand(), versionCommand(build))
+	root.AddCommand(serveCommand(build), demoCommand(build), checkCommand(), doctorCommand(), configCommand(), versionCommand(build))
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) }
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	prepare(root)

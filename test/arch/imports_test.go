@@ -16,6 +16,7 @@ func may() map[string][]string {
 		"cmd/altagate": {"pkg/cli"},
 		"pkg/cli": {
 			"pkg/admin", "pkg/backend", "pkg/check", "pkg/config", "pkg/country", "pkg/demo", "pkg/frontend", "pkg/frontend/extauthz", "pkg/gate",
+			"pkg/doctor", "pkg/doctor/edge", "pkg/doctor/envoyconf", "pkg/doctor/live", "pkg/doctor/nginxconf",
 			"pkg/preset", "pkg/server", "pkg/session", "pkg/state", "pkg/target", "pkg/telemetry", "pkg/viewer",
 		},
 		"pkg/gate": {
@@ -32,6 +33,11 @@ func may() map[string][]string {
 		"pkg/check":             {},
 		"pkg/country":           {},
 		"pkg/demo":              {},
+		"pkg/doctor":            {},
+		"pkg/doctor/edge":       {"pkg/doctor"},
+		"pkg/doctor/envoyconf":  {"pkg/doctor"},
+		"pkg/doctor/nginxconf":  {"pkg/doctor"},
+		"pkg/doctor/live":       {"pkg/doctor"},
 		"pkg/limit":             {},
 		"pkg/route":             {},
 		"pkg/rule":              {},
@@ -58,7 +64,7 @@ func owners() map[string][]string {
 		"github.com/rs/zerolog":  {"pkg/telemetry", "pkg/cli"},
 		"github.com/prometheus/": {"pkg/telemetry"},
 		"golang.org/x/time/rate": {"pkg/limit", "pkg/telemetry"},
-		"go.yaml.in/yaml/":       {"pkg/config"},
+		"go.yaml.in/yaml/":       {"pkg/config", "pkg/doctor/envoyconf"},
 		"github.com/spf13/cobra": {"pkg/cli"},
 		"github.com/spf13/pflag": {"pkg/cli"},
 	}

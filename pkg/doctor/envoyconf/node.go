@@ -161,11 +161,11 @@ func (n node) walk(f func(node)) {
 
 // camel is a key as JSON has it.
 func camel(key string) string {
-	words := strings.Split(key, "_")
-	for i := range words[1:] {
-		if w := words[i+1]; w != "" {
-			words[i+1] = strings.ToUpper(w[:1]) + w[1:]
+	parts := strings.Split(key, "_")
+	for i := range parts[1:] {
+		if p := parts[i+1]; p != "" {
+			parts[i+1] = strings.ToUpper(p[:1]) + p[1:]
 		}
 	}
-	return strings.Join(words, "")
+	return strings.Join(parts, "")
 }

@@ -190,6 +190,15 @@ func hasVariable(value, name string) bool {
 	}
 }
 
+func isName(text string) bool {
+	for i := range len(text) {
+		if !isNameByte(text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 func isNameByte(b byte) bool {
 	return b == '_' || '0' <= b && b <= '9' || 'a' <= b|0x20 && b|0x20 <= 'z'
 }
@@ -199,7 +208,7 @@ func isNameByte(b byte) bool {
 func (c *conf) origin(b *directive, value string) string {
 	for range 8 {
 		name := strings.TrimPrefix(value, "$")
-		if name == value || strings.ContainsFunc(name, func(r rune) bool { return r > 127 || !isNameByte(byte(r)) }) {
+		if name == value || !isName(name) {
 			return value
 		}
 		next := c.definition(b, "$"+name)

@@ -156,7 +156,7 @@ func (p *parser) directive(l *lexer, file string, into *directive) (d *directive
 // place puts a directive into its block, and reads its own.
 func (p *parser) place(l *lexer, d, into *directive, depth int) error {
 	if p.count++; p.count > maxDirectives {
-		return fmt.Errorf("%s: more directives than any config has: does an include include itself?", d.where())
+		return fmt.Errorf("%s: more directives than any config has: does a file include itself?", d.where())
 	}
 	if d.name == "include" && len(d.args) == 1 && !d.block {
 		return p.include(d, into, depth)

@@ -1,6 +1,6 @@
-// Package running asks a running altagate how it does: at its admin listener, and
+// Package live asks a running altagate how it does: at its admin listener, and
 // at those for checks.
-package running
+package live
 
 import (
 	"context"
@@ -50,8 +50,15 @@ func dial(ctx context.Context, listen string) (net.Conn, error) {
 	return (&net.Dialer{Timeout: patience}).DialContext(ctx, network, address)
 }
 
+// page is what a listener answered.
+type page struct {
+	status int
+	header http.Header
+	body   string
+}
+
 // get gets a page of a listener. The host is one that the API answers under.
-func get(ctx context.Context, listen, target string) (*http.Response, []byte, error) {
+func get(ctx context.Context, listen, target string) (page, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	transport := &http.Transport{
@@ -64,33 +71,33 @@ func get(ctx context.Context, listen, target string) (*http.Response, []byte, er
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+target, nil)
 	if err != nil {
-		return nil, nil, err
+		return page{}, err
 	}
 	reply, err := transport.RoundTrip(r)
 	if err != nil {
-		return nil, nil, err
+		return page{}, err
 	}
 	defer reply.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(reply.Body, maxBody))
-	return reply, body, err
+	return page{reply.StatusCode, reply.Header, string(body)}, err
 }
 
 // api gets something of the API.
 func (a Altagate) api(ctx context.Context, target string, into any) error {
-	reply, body, err := get(ctx, a.Admin, target)
+	got, err := get(ctx, a.Admin, target)
 	if err != nil {
 		return err
 	}
-	if reply.StatusCode != http.StatusOK {
+	if got.status != http.StatusOK {
 		var said struct {
 			Error string `json:"error"`
 		}
-		if json.Unmarshal(body, &said) != nil || said.Error == "" {
+		if json.Unmarshal([]byte(got.body), &said) != nil || said.Error == "" {
 			said.Error = "it is no altagate of this version"
 		}
-		return fmt.Errorf("%s answered %d: %s", a.Admin, reply.StatusCode, said.Error)
+		return fmt.Errorf("%s answered %d: %s", a.Admin, got.status, said.Error)
 	}
-	if err := json.Unmarshal(body, into); err != nil {
+	if err := json.Unmarshal([]byte(got.body), into); err != nil {
 		return fmt.Errorf("reading what %s answered: %w", a.Admin, err)
 	}
 	return nil
@@ -112,19 +119,19 @@ func (a Altagate) Decisions(ctx context.Context, match string) ([]doctor.Decided
 
 // There says whether altagate's admin listener answers.
 func (a Altagate) There(ctx context.Context) bool {
-	_, body, err := get(ctx, a.Admin, "/healthz")
-	return err == nil && string(body) == "ok\n"
+	got, err := get(ctx, a.Admin, "/healthz")
+	return err == nil && got.body == "ok\n"
 }
 
 // IsAdmin says whether an admin listener of altagate is at an address.
 func IsAdmin(ctx context.Context, address string) bool {
-	_, body, err := get(ctx, address, "/")
-	return err == nil && strings.HasPrefix(string(body), "altagate\n")
+	got, err := get(ctx, address, "/")
+	return err == nil && strings.HasPrefix(got.body, "altagate\n")
 }
 
 // IsForChecks says whether a listener for checks over HTTP is at an address. It
 // asks there for nothing, which altagate denies.
 func IsForChecks(ctx context.Context, address string) bool {
-	reply, _, err := get(ctx, address, "/auth/nginx")
-	return err == nil && reply.StatusCode == http.StatusForbidden && reply.Header.Get("X-Altagate-Decision") == "deny"
+	got, err := get(ctx, address, "/auth/nginx")
+	return err == nil && got.status == http.StatusForbidden && got.header.Get("X-Altagate-Decision") == "deny"
 }

@@ -1,8 +1,6 @@
-package running
+package live
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -32,27 +30,23 @@ func Kinds() []doctor.Kind {
 	return []doctor.Kind{listenerAway, notReady, backendAway, addressAway, viewersHidden, stateNotWritten}
 }
 
-// Look asks altagate how it does. What cannot be asked is said in the section.
+// Look asks altagate how it does. Its admin listener must be on.
 func (a Altagate) Look(ctx context.Context) *doctor.Section {
 	out := doctor.NewSection("altagate: " + a.Admin)
-	a.checkListeners(ctx, out)
-	if a.Admin == "" {
-		out.Cannot("sessions and backends: the admin listener is turned off")
-		return out
-	}
-	reply, body, err := get(ctx, a.Admin, "/readyz")
+	got, err := get(ctx, a.Admin, "/readyz")
 	switch {
 	case err != nil:
 		out.Failed = fmt.Sprintf("altagate's admin listener does not answer: %v", err)
 		return out
-	case reply.StatusCode == http.StatusOK && string(body) == "ready\n":
+	case got.status == http.StatusOK && got.body == "ready\n":
 		out.Is("it is ready")
-	case reply.StatusCode == http.StatusServiceUnavailable:
+	case got.status == http.StatusServiceUnavailable:
 		out.Add(notReady, a.Admin, "/readyz answers 503", "look at its log")
 	default:
 		out.Failed = fmt.Sprintf("what listens at %s does not answer as altagate", a.Admin)
 		return out
 	}
+	a.checkListeners(ctx, out)
 	a.metrics(ctx, out)
 	a.backends(ctx, out)
 	return out
@@ -64,7 +58,7 @@ func (a Altagate) checkListeners(ctx context.Context, out *doctor.Section) {
 		if IsForChecks(ctx, a.HTTP) {
 			out.Is("checks over HTTP are answered at %s, and one that says nothing is denied", a.HTTP)
 		} else {
-			out.Add(listenerAway, a.HTTP, "no altagate answers checks over HTTP", "altagate serve, or --http in the config's place")
+			out.Add(listenerAway, a.HTTP, "no altagate answers checks over HTTP", "is this the address of listen.http? the log of altagate says where it listens")
 		}
 	}
 	if a.GRPC != "" {
@@ -72,22 +66,22 @@ func (a Altagate) checkListeners(ctx context.Context, out *doctor.Section) {
 			c.Close() //nolint:errcheck // nothing was sent
 			out.Is("something listens at %s, for checks over gRPC", a.GRPC)
 		} else {
-			out.Add(listenerAway, a.GRPC, "nothing listens there for checks over gRPC", "altagate serve, or --grpc in the config's place")
+			out.Add(listenerAway, a.GRPC, "nothing listens there for checks over gRPC", "is this the address of listen.grpc? the log of altagate says where it listens")
 		}
 	}
 }
 
 // metrics reads the numbers that tell of trouble.
 func (a Altagate) metrics(ctx context.Context, out *doctor.Section) {
-	reply, body, err := get(ctx, a.Admin, "/metrics")
-	if err != nil || reply.StatusCode != http.StatusOK {
+	got, err := get(ctx, a.Admin, "/metrics")
+	if err != nil || got.status != http.StatusOK {
 		out.Cannot("/metrics: %v", err)
 		return
 	}
-	if value(body, "altagate_state_writable") == "0" {
+	if value(got.body, "altagate_state_writable") == "0" {
 		out.Add(stateNotWritten, a.Admin, "altagate_state_writable is 0", "make room on the disk; the log says why")
 	}
-	if value(body, "altagate_viewers_hidden") != "1" {
+	if value(got.body, "altagate_viewers_hidden") != "1" {
 		out.Is("no single address holds most of the sessions")
 		return
 	}
@@ -100,10 +94,10 @@ func (a Altagate) metrics(ctx context.Context, out *doctor.Section) {
 }
 
 // value is that of a metric without labels; empty if it is not there.
-func value(metrics []byte, name string) string {
-	for lines := bufio.NewScanner(bytes.NewReader(metrics)); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
-			return rest
+func value(metrics, name string) string {
+	for line := range strings.Lines(metrics) {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			return strings.TrimSpace(rest)
 		}
 	}
 	return ""
@@ -158,7 +152,7 @@ func (a Altagate) backends(ctx context.Context, out *doctor.Section) {
 	}
 	for _, b := range got.Backends {
 		if b.Up {
-			out.Is("backend %s is there", b.Name)
+			out.Is("backend %q is there", b.Name)
 		}
 		for _, at := range b.Addresses {
 			if at.State != "away" {
@@ -168,7 +162,7 @@ func (a Altagate) backends(ctx context.Context, out *doctor.Section) {
 			if b.Up {
 				kind = addressAway
 			}
-			out.Add(kind, at.Address, fmt.Sprintf("backend %s is away since %s: %s", b.Name, at.Since, at.Why), "altagate check 'URL of a viewer' --config FILE tells more")
+			out.Add(kind, at.Address, fmt.Sprintf("backend %q is away since %s: %s", b.Name, at.Since, at.Why), "altagate check 'URL of a viewer' --config FILE tells more")
 		}
 	}
 }

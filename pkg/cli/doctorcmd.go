@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/altagate/altagate/pkg/config"
+	"github.com/altagate/altagate/pkg/doctor"
+	"github.com/altagate/altagate/pkg/doctor/envoyconf"
+	"github.com/altagate/altagate/pkg/doctor/live"
+	"github.com/altagate/altagate/pkg/doctor/nginxconf"
+)
+
+const doctorName = "doctor"
+
+// doctorFlags say what a doctor looks at.
+type doctorFlags struct {
+	settings
+	proxyConfigs []string
+	asJSON       bool
+}
+
+func doctorCommand() *cobra.Command {
+	var d doctorFlags
+	cmd := &cobra.Command{
+		Use:   doctorName,
+		Short: "Look at a whole deployment, and say what is wrong with it and what to write",
+		Long: `doctor looks at the config, asks each backend two questions that it must deny, asks
+a running altagate how it does, and reads the configs of proxies. It changes nothing,
+and what it finds is explained in docs/doctor.md.
+
+--proxy-config reads what cannot be seen from outside: the output of "nginx -T", or
+the bootstrap file of Envoy.
+
+Exit code 0: nothing was found; 1: something was; 2: nothing was, but not all could be
+looked at; 3: a mistake in the command.`,
+		Example: `  altagate doctor --config /etc/altagate/altagate.yaml
+  nginx -T | altagate doctor --proxy-config -
+  altagate doctor --proxy-config envoy.yaml --admin ''`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return d.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+	d.askFlags(cmd, "config `FILE` that serve runs with")
+	d.flags.StringVar(&d.http, "http", config.DefaultHTTP, "`ADDRESS` where altagate takes checks over HTTP; empty if it does not")
+	d.flags.StringVar(&d.grpc, "grpc", config.DefaultGRPC, "`ADDRESS` where altagate takes checks over gRPC; empty if it does not")
+	d.flags.StringVar(&d.admin, "admin", config.DefaultAdmin, "`ADDRESS` of altagate's admin listener: host:port, http://host:port or unix:/path; empty leaves the running altagate alone")
+	d.flags.StringArrayVar(&d.callers, "callers", nil, "`CIDR` that may ask for checks; given again, each of them")
+	d.flags.StringArrayVar(&d.proxyConfigs, "proxy-config", nil, "`FILE` with the output of \"nginx -T\" or Envoy's config, - for standard input; given again, each of them")
+	d.flags.BoolVar(&d.asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (d *doctorFlags) run(ctx context.Context, in io.Reader, out io.Writer) error {
+	d.admin = strings.TrimSuffix(strings.TrimPrefix(d.admin, "http://"), "/")
+	report := &doctor.Report{Sections: []*doctor.Section{}}
+	cfg, section, err := d.config()
+	if err != nil {
+		return err
+	}
+	listen, facts := d.facts(cfg)
+	report.Sections = append(report.Sections, section)
+	if cfg != nil {
+		report.Sections = append(report.Sections, lookAtBackends(ctx, cfg)...)
+	}
+	altagate := live.Altagate{Admin: listen.Admin, HTTP: listen.HTTP, GRPC: listen.GRPC}
+	if altagate.Admin == "" {
+		section.Cannot("the running altagate: --admin is empty")
+	} else {
+		report.Sections = append(report.Sections, altagate.Look(ctx))
+	}
+	for _, file := range d.proxyConfigs {
+		report.Sections = append(report.Sections, lookAtProxy(file, in, facts))
+	}
+	return d.print(report, out)
+}
+
+// print prints the report. Its error is the exit code.
+func (d *doctorFlags) print(report *doctor.Report, out io.Writer) error {
+	write := report.Text
+	if d.asJSON {
+		write = report.JSON
+	}
+	if err := write(out); err != nil {
+		return err
+	}
+	if code := report.Count(); code != doctor.Sound {
+		return &exitError{code}
+	}
+	return nil
+}
+
+// facts are what the config, else the flags, say of altagate. Where a flag says
+// nothing, the defaults of serve hold.
+func (d *doctorFlags) facts(cfg *config.Config) (config.Listen, doctor.Facts) {
+	const defaultTimeout = 2
+	if cfg == nil {
+		listen := config.Listen{HTTP: d.http, GRPC: d.grpc, Admin: d.admin}
+		return listen, doctor.Facts{Checks: []string{listen.HTTP, listen.GRPC}, Admin: listen.Admin, Timeout: defaultTimeout}
+	}
+	facts := doctor.Facts{Checks: []string{cfg.Listen.HTTP, cfg.Listen.GRPC}, Admin: cfg.Listen.Admin}
+	for _, b := range cfg.Backends {
+		facts.Timeout = max(facts.Timeout, b.Timeout.Seconds())
+	}
+	return cfg.Listen, facts
+}
+
+// lookAtProxy reads the config of a proxy.
+func lookAtProxy(file string, in io.Reader, facts doctor.Facts) *doctor.Section {
+	name := file
+	if file == "-" {
+		name = "standard input"
+	}
+	section, err := readProxy(file, name, in, facts)
+	if err != nil {
+		section = doctor.NewSection("proxy config: " + name)
+		section.Failed = err.Error()
+	}
+	return section
+}
+
+// maxProxyConfig is the most that is read, in bytes.
+const maxProxyConfig = 16 << 20
+
+func readProxy(file, name string, in io.Reader, facts doctor.Facts) (*doctor.Section, error) {
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading a proxy's config: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxProxyConfig+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading a proxy's config: %w", err)
+	case len(text) > maxProxyConfig:
+		return nil, errors.New("reading a proxy's config: it is longer than 16 MiB")
+	case envoyconf.Is(string(text)):
+		return envoyconf.Look(name, string(text), facts)
+	default:
+		return nginxconf.Look(name, string(text), facts)
+	}
+}
