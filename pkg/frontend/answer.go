@@ -13,6 +13,8 @@ import (
 type Field struct {
 	// Header is the name of the header that carries it.
 	Header string
+	// Lower is Header as HTTP/2 spells it.
+	Lower string
 	// Key is its name in Envoy's dynamic metadata, which ends in access logs;
 	// empty for what must not be logged.
 	Key string
@@ -24,21 +26,24 @@ type Field struct {
 // never fills a proxy's header buffer.
 const maxValue = 1024
 
+// FieldCount is how many fields there are.
+const FieldCount = 6
+
 // Fields is all that a proxy may be told about d, in a fixed order. A proxy that
 // passes these headers on to the upstream must remove a viewer's own copies of
 // those that have no value.
-func Fields(d check.Decision) []Field {
+func Fields(d *check.Decision) [FieldCount]Field {
 	session, id := "", ""
 	if d.Allow {
 		session, id = d.Session, d.ID
 	}
-	return []Field{
-		{"X-Altagate-Decision", "decision", d.Word()},
-		{"X-Altagate-Reason", "reason", plain(string(d.Reason))},
-		{"X-Session-Id", "session_id", plain(session)},
-		{"X-User-Id", "user_id", plain(d.Outcome.User)},
-		{"X-Session-Name", "session_name", plain(d.Outcome.SessionName)},
-		{"X-Altagate-Id", "", plain(id)},
+	return [FieldCount]Field{
+		{"X-Altagate-Decision", "x-altagate-decision", "decision", d.Word()},
+		{"X-Altagate-Reason", "x-altagate-reason", "reason", plain(string(d.Reason))},
+		{"X-Session-Id", "x-session-id", "session_id", plain(session)},
+		{"X-User-Id", "x-user-id", "user_id", plain(d.Outcome.User)},
+		{"X-Session-Name", "x-session-name", "session_name", plain(d.Outcome.SessionName)},
+		{"X-Altagate-Id", "x-altagate-id", "", plain(id)},
 	}
 }
 
@@ -46,15 +51,25 @@ func Fields(d check.Decision) []Field {
 // Backends choose these values, and one bad byte would make Envoy refuse the
 // whole answer.
 func plain(s string) string {
-	if len(s) > maxValue || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+	if len(s) > maxValue || !isPrintable(s) && (!utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl)) {
 		return ""
 	}
 	return s
 }
 
+// isPrintable tells whether s is printable ASCII, as it is as a rule.
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // setFields sets the fields that have a value as headers.
 func setFields(h http.Header, d check.Decision) {
-	for _, f := range Fields(d) {
+	for _, f := range Fields(&d) {
 		if f.Value != "" {
 			h.Set(f.Header, f.Value)
 		}

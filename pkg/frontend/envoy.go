@@ -51,12 +51,12 @@ func answerEnvoy(h http.Header, d check.Decision) int {
 		return http.StatusForbidden
 	}
 	var remove []string
-	for _, f := range Fields(d) {
+	for _, f := range Fields(&d) {
 		if f.Value != "" {
 			h.Set(f.Header, f.Value)
 			continue
 		}
-		remove = append(remove, strings.ToLower(f.Header))
+		remove = append(remove, f.Lower)
 	}
 	h.Set("X-Envoy-Auth-Headers-To-Remove", strings.Join(remove, ","))
 	return http.StatusOK

@@ -61,10 +61,14 @@ func FuzzCheckRequest(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := wire.Marshal(reply); err != nil {
-			t.Errorf("the answer cannot be sent: %v", err)
+		data, err := wire.Marshal(reply)
+		if err != nil {
+			t.Fatalf("the answer cannot be sent: %v", err)
 		}
-		out := reply.(*authv3.CheckResponse)
+		out := &authv3.CheckResponse{}
+		if err := proto.Unmarshal(data.Materialize(), out); err != nil {
+			t.Fatalf("the answer cannot be read: %v", err)
+		}
 		want := codes.PermissionDenied
 		if checker.asked == 1 {
 			want = codes.OK
