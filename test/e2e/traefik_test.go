@@ -81,6 +81,7 @@ func startTraefik(t *testing.T, e edge, a *altagate, origin string, swaps ...rig
 	}
 	var handler http.Handler = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(to)
+		r.Out.URL.RawQuery = r.In.URL.RawQuery // Go drops a query that it cannot read, and Traefik does not.
 		r.Out.Host = r.In.Host
 		r.SetXForwarded()
 	}}
