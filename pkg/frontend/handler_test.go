@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -222,14 +223,21 @@ func FuzzHandler(f *testing.F) {
 	f.Add("POST", "/auth/envoy/../%2e%2e//x?y", "", "::1", "")
 	f.Add("GET", "/auth/nginx/vod", "/%", "fe80::1%e", "\xff")
 	f.Add("OPTIONS", "*", "", "", "")
+	f.Add("GET", "/auth/traefik", "/a", "203.0.113.9, 192.0.2.1", "ua")
+	f.Add("GET", "/auth/caddy/vod?token=1", "/a?token=1", "10.0.0.1,,::ffff:10.0.0.1", "ua")
+	f.Add("GET", "/auth/haproxy", "/a;b", "192.0.2.1", "ua")
+	f.Add("GET", "/auth/ingress-nginx", "?x=/a", "192.0.2.1", "ua")
 	f.Fuzz(func(t *testing.T, method, uri, target, address, agent string) {
 		d := &desk{decision: check.Decision{Allow: true, Reason: check.Backend}}
 		r := &http.Request{Method: method, RequestURI: uri, Host: "tv.example.com", RemoteAddr: "127.0.0.1:1", Header: http.Header{
 			"X-Original-Uri": {target}, "X-Original-Method": {method}, "X-Forwarded-Proto": {"http"},
-			"X-Forwarded-Host": {"h"}, "X-Real-Ip": {address}, "User-Agent": {agent},
+			"X-Forwarded-Host": {"h"}, "X-Real-Ip": {address}, "User-Agent": {agent}, "X-Forwarded-Method": {method},
+			"X-Forwarded-Uri": {target}, "X-Forwarded-For": {address}, "X-Original-Url": {"http://h" + target},
 		}}
 		w := httptest.NewRecorder()
-		frontend.Handler(d.config()).ServeHTTP(w, r)
+		config := d.config()
+		config.Trusts = func(_ *check.Request, a netip.Addr) bool { return a.IsPrivate() }
+		frontend.Handler(config).ServeHTTP(w, r)
 		allowed := len(d.asked) == 1
 		if (w.Code == 200) != allowed || (w.Code != 200 && w.Code != 403) {
 			t.Errorf("status %d, asked %d times", w.Code, len(d.asked))

@@ -115,3 +115,56 @@ func TestTheOracleOfTheFuzzTestReadsNamesAsPHPDoes(t *testing.T) {
 		}
 	}
 }
+
+// valuesProgram reads two queries from each line, in base64, and tells whether all that
+// PHP finds in the first is in the second too, as it is.
+const valuesProgram = `while (($l = fgets(STDIN)) !== false) {
+	[$o, $v] = explode(" ", rtrim($l, "\n"));
+	$a = []; $b = []; parse_str(base64_decode($o), $a); parse_str(base64_decode($v), $b);
+	echo $a === array_intersect_key($b, $a) ? "" : json_encode([base64_encode(serialize($a)), base64_encode(serialize($b))]), "\n";
+}`
+
+// TestWhatTheOperatorWroteIsWhatPHPReads puts a viewer's query behind the operator's, as
+// a question does: no viewer changes a value that the operator wrote.
+func TestWhatTheOperatorWroteIsWhatPHPReads(t *testing.T) {
+	php, err := exec.LookPath("php")
+	if err != nil {
+		t.Skip("SKIPPED: no php in PATH, so nothing is compared with a real PHP (Debian: php-cli)")
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	var in bytes.Buffer
+	var pairs [][2]string
+	add := func(operator, viewer string) {
+		whole := operator
+		if rest := Without(viewer, Names(operator)); rest != "" {
+			whole += "&" + rest
+		}
+		pairs = append(pairs, [2]string{operator, viewer})
+		in.WriteString(base64.StdEncoding.EncodeToString([]byte(operator)) + " " + base64.StdEncoding.EncodeToString([]byte(whole)) + "\n")
+	}
+	for _, operator := range []string{"token=s&a_b=2", "key=s", "a[b]=s&a[c]=t", "%2b_a=1"} {
+		for _, viewer := range oddQueries() {
+			add(operator, viewer)
+		}
+	}
+	for range 20000 {
+		if operator := strings.Trim(randomQuery(random), "&"); operator != "" {
+			add(operator, randomQuery(random))
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), php, "-n", "-d", "display_errors=stderr", "-d", "max_input_vars=100000", "-r", valuesProgram)
+	cmd.Stdin = &in
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("php: %v", err)
+	}
+	answers := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	if len(answers) != len(pairs) {
+		t.Fatalf("php answered %d of %d", len(answers), len(pairs))
+	}
+	for i, answer := range answers {
+		if answer != "" {
+			t.Errorf("operator %q, viewer %q: PHP reads another value: %s", pairs[i][0], pairs[i][1], answer)
+		}
+	}
+}

@@ -9,26 +9,29 @@ import (
 	"testing"
 )
 
-// TestEveryFailureThatIsDescribedIsShownByATest reads the tables of
-// docs/outages.md: each row names tests, and each of them exists.
-func TestEveryFailureThatIsDescribedIsShownByATest(t *testing.T) {
+// TestWhatIsDescribedIsShownByATest reads the tables of the docs about failures and
+// attacks: each row names tests, and each of them exists.
+func TestWhatIsDescribedIsShownByATest(t *testing.T) {
 	top := filepath.Join("..", "..")
-	text, err := os.ReadFile(filepath.Join(top, "docs", "outages.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	findings, rows := unshown(string(text), tests(tree(t, top)))
-	for _, finding := range findings {
-		t.Error(finding)
-	}
-	if rows < 20 {
-		t.Errorf("only %d rows were found", rows)
+	exists := tests(tree(t, top))
+	for file, least := range map[string]int{"docs/outages.md": 20, "docs/attacks.md": 30} {
+		text, err := os.ReadFile(filepath.Join(top, filepath.FromSlash(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		findings, rows := unshown(file, string(text), exists)
+		for _, finding := range findings {
+			t.Error(finding)
+		}
+		if rows < least {
+			t.Errorf("only %d rows were found in %s", rows, file)
+		}
 	}
 }
 
 func TestARowWithoutATestIsFound(t *testing.T) {
 	const table = "| it | tests |\n|---|---|\n| is slow | `TestSlow` |\n| is gone | `TestSlow`, `TestGone` |\n| is late | |\n"
-	findings, rows := unshown(table, map[string]bool{"TestSlow": true})
+	findings, rows := unshown("docs/outages.md", table, map[string]bool{"TestSlow": true})
 	want := "docs/outages.md names TestGone, which does not exist\ndocs/outages.md: no test shows the row | is late | |"
 	if got := strings.Join(findings, "\n"); got != want || rows != 3 {
 		t.Errorf("%d rows, %s", rows, got)
@@ -52,7 +55,7 @@ func tests(all []source) map[string]bool {
 }
 
 // unshown finds rows of tables that name no test, and tests that do not exist.
-func unshown(text string, exists map[string]bool) (findings []string, rows int) {
+func unshown(file, text string, exists map[string]bool) (findings []string, rows int) {
 	named := regexp.MustCompile("`(Test[A-Z0-9][A-Za-z0-9]*)`")
 	inTable := false
 	for line := range strings.Lines(text) {
@@ -70,11 +73,11 @@ func unshown(text string, exists map[string]bool) (findings []string, rows int) 
 		rows++
 		names := named.FindAllStringSubmatch(line, -1)
 		if len(names) == 0 {
-			findings = append(findings, "docs/outages.md: no test shows the row "+line)
+			findings = append(findings, file+": no test shows the row "+line)
 		}
 		for _, name := range names {
 			if !exists[name[1]] {
-				findings = append(findings, "docs/outages.md names "+name[1]+", which does not exist")
+				findings = append(findings, file+" names "+name[1]+", which does not exist")
 			}
 		}
 	}
