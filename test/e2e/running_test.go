@@ -204,23 +204,48 @@ func TestGRPCHealthTellsOfAStop(t *testing.T) {
 	}
 }
 
-// TestChecksShareConnections counts what many requests open between nginx and
+// TestChecksShareConnections counts what many requests open between a proxy and
 // altagate.
 func TestChecksShareConnections(t *testing.T) {
+	for _, e := range httpEdges(t) {
+		t.Run(e.file, func(t *testing.T) {
+			t.Parallel()
+			backend := startFake(t, byToken, status(200))
+			a := serve(t, false, "--backend", backend.url())
+			between := startCounter(t, a.http)
+			counted := *a
+			counted.http = between.address
+			o := startOrigin(t)
+			v := viewer{edge: e.start(t, e, &counted, o.address)}
+			before := between.opened()
+			for i := range 40 {
+				v.get(t, fmt.Sprintf("/live/index.m3u8?token=%d", 100+i))
+			}
+			if n := between.opened() - before; n > 4 {
+				t.Errorf("40 checks, allows and denials, opened %d connections", n)
+			}
+		})
+	}
+}
+
+// TestALengthThatIsPassedOnHoldsNoAnswerUp takes the line out of nginx's config that
+// keeps a viewer's Content-Length from altagate. No body comes behind it.
+func TestALengthThatIsPassedOnHoldsNoAnswerUp(t *testing.T) {
 	t.Parallel()
 	backend := startFake(t, byToken, status(200))
 	a := serve(t, false, "--backend", backend.url())
-	between := startCounter(t, a.http)
-	counted := *a
-	counted.http = between.address
 	o := startOrigin(t)
-	v := viewer{edge: edges[0].start(t, edges[0], &counted, o.address)}
-	before := between.opened()
-	for i := range 40 {
-		v.get(t, fmt.Sprintf("/live/index.m3u8?token=%d", 100+i))
-	}
-	if n := between.opened() - before; n > 4 {
-		t.Errorf("40 checks, allows and denials, opened %d connections", n)
+	e := edgeOf(t, "nginx/altagate.conf")
+	v := viewer{edge: e.start(t, e, a, o.address,
+		rig.Swap{`proxy_set_header Content-Length "";`, ""}, rig.Swap{"proxy_pass_request_headers off;", ""})}
+	for token, want := range map[string]int{"123": 200, "1": 403} {
+		for _, size := range []int{1, 100, 200 << 10} {
+			began := time.Now()
+			got := v.send(t, request{method: "POST", target: fmt.Sprintf("/x?n=%d&token=%s", size, token), body: strings.NewReader(strings.Repeat("x", size))})
+			if took := time.Since(began); got.status != want || took > 2*time.Second {
+				t.Errorf("token %s with %d bytes: status %d after %s, want %d", token, size, got.status, took, want)
+			}
+		}
 	}
 }
 
