@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -35,8 +34,8 @@ type answer struct {
 //
 // A question that ctx's cancellation calls off is no failure of the backend:
 // nothing is probed for it and no event reported.
-func (b *Backend) Ask(ctx context.Context, r *check.Request, session string) check.Outcome {
-	return b.settle(ctx, b.put(ctx, r, session))
+func (b *Backend) Ask(ctx context.Context, r *check.Request, s Session) check.Outcome {
+	return b.settle(ctx, b.put(ctx, r, s))
 }
 
 // Ask puts a check to all backends of a route at once. The first allow decides,
@@ -44,9 +43,9 @@ func (b *Backend) Ask(ctx context.Context, r *check.Request, session string) che
 // reply makes the outcome unavailable, and absent only if all are away; a hung
 // one holds nobody longer than its Timeout if another has replied. Otherwise it
 // is a denial. Without backends the outcome is the zero value.
-func Ask(ctx context.Context, backends []*Backend, r *check.Request, session string) check.Outcome {
+func Ask(ctx context.Context, backends []*Backend, r *check.Request, s Session) check.Outcome {
 	if len(backends) == 1 {
-		return backends[0].Ask(ctx, r, session)
+		return backends[0].Ask(ctx, r, s)
 	}
 	asking, callOff := context.WithCancel(ctx)
 	defer callOff()
@@ -56,7 +55,7 @@ func Ask(ctx context.Context, backends []*Backend, r *check.Request, session str
 	}
 	answers := make(chan indexed, len(backends))
 	for i, b := range backends {
-		go func() { answers <- indexed{i, b.putSafely(asking, r, session)} }()
+		go func() { answers <- indexed{i, b.putSafely(asking, r, s)} }()
 	}
 	all := make([]answer, len(backends))
 	decided := false // what the probes find can change nothing
@@ -108,27 +107,27 @@ func Combine(outcomes []check.Outcome) check.Outcome {
 
 // putSafely is put on a goroutine of its own, where a panic would end the process
 // and with it every other check: it is a question without an answer.
-func (b *Backend) putSafely(ctx context.Context, r *check.Request, session string) (a answer) {
+func (b *Backend) putSafely(ctx context.Context, r *check.Request, s Session) (a answer) {
 	defer func() {
 		if value := recover(); value != nil {
-			a = answer{outcome: check.Outcome{Backend: b.config.Name, Session: session, Err: panics.Error(value)}}
+			a = answer{outcome: check.Outcome{Backend: b.config.Name, Session: s.ID, Err: panics.Error(value)}}
 		}
 	}()
-	return b.put(ctx, r, session)
+	return b.put(ctx, r, s)
 }
 
 // put puts one question to the backend, within its timeout.
-func (b *Backend) put(ctx context.Context, r *check.Request, session string) answer {
+func (b *Backend) put(ctx context.Context, r *check.Request, s Session) answer {
 	start := time.Now()
 	var a answer
-	if err := b.sendable(r, session); err != nil {
+	if err := b.sendable(r, s); err != nil {
 		a.outcome.Err, a.outcome.Malformed = err, true
 	} else {
 		limited, cancel := context.WithTimeout(ctx, b.config.Timeout)
-		a = b.enter(limited, r, session)
+		a = b.enter(limited, r, s)
 		cancel()
 	}
-	a.outcome.Backend, a.outcome.Session, a.outcome.Once = b.config.Name, session, b.config.Preset.TokensDie
+	a.outcome.Backend, a.outcome.Session, a.outcome.Once = b.config.Name, s.ID, b.config.Preset.TokensDie
 	if a.outcome.Verdict == check.Unavailable && errors.Is(ctx.Err(), context.Canceled) {
 		a.due, a.asked = false, false
 	}
@@ -155,7 +154,7 @@ func (b *Backend) settle(ctx context.Context, a answer) check.Outcome {
 // walk takes a question to the first address that is there, and on to the next
 // as long as nothing was sent: one-time tokens are not sent twice on purpose.
 // Each address that fails is probed.
-func (b *Backend) walk(ctx context.Context, r *check.Request, session string) answer {
+func (b *Backend) walk(ctx context.Context, r *check.Request, s Session) answer {
 	tried := map[*address]bool{}
 	var last error
 	for {
@@ -169,7 +168,7 @@ func (b *Backend) walk(ctx context.Context, r *check.Request, session string) an
 			return answer{outcome: check.Outcome{Err: last}, due: true, asked: true}
 		}
 		tried[a] = true
-		rep, sent, err := b.try(ctx, a, r, session)
+		rep, sent, err := b.try(ctx, a, r, s)
 		b.pool.leave(a)
 		if err == nil {
 			return b.replied(a, rep)
@@ -194,7 +193,7 @@ func (b *Backend) walk(ctx context.Context, r *check.Request, session string) an
 // replied makes the answer of a complete reply. One that counts as none is a
 // failure like any other.
 func (b *Backend) replied(a *address, rep reply) answer {
-	o := rep.outcome(b.config.UnavailableStatuses)
+	o := rep.outcome(b.config.UnavailableStatuses, b.config.Preset.Refusal)
 	if o.Verdict != check.Unavailable {
 		return answer{outcome: o, asked: true}
 	}
@@ -205,13 +204,13 @@ func (b *Backend) replied(a *address, rep reply) answer {
 
 // try asks one address. If there is no complete reply, sent tells whether any of
 // the question may have left. A question that is slow has the address probed.
-func (b *Backend) try(ctx context.Context, a *address, r *check.Request, session string) (rep reply, sent bool, err error) {
+func (b *Backend) try(ctx context.Context, a *address, r *check.Request, s Session) (rep reply, sent bool, err error) {
 	slow := time.AfterFunc(b.config.Timeout/2, func() { b.pool.look(a) })
 	defer slow.Stop()
 	var connected atomic.Bool
-	rep, lost, err := b.exchange(ctx, a.question(ctx, r, session), &connected)
+	rep, lost, err := b.exchange(ctx, a.question(ctx, r, s), &connected)
 	if lost {
-		rep, _, err = b.exchange(ctx, a.question(ctx, r, session), &connected)
+		rep, _, err = b.exchange(ctx, a.question(ctx, r, s), &connected)
 	}
 	if err == nil {
 		return rep, true, nil
@@ -240,7 +239,7 @@ func (b *Backend) exchange(ctx context.Context, q *http.Request, connected *atom
 	}))
 	resp, err := b.send(q)
 	if err == nil {
-		rep, err = readReply(resp, io.Discard)
+		rep, err = readReply(resp, b.config.Preset.Refusal != nil)
 	}
 	lost = errors.Is(err, context.Canceled) && ctx.Err() == nil && kept.Load() && !replied.Load()
 	return rep, lost, err

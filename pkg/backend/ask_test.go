@@ -53,7 +53,7 @@ func TestSeveralBackendsAreAskedAtOnceAndAnyAllowWins(t *testing.T) {
 				s.set("b", test.b, test.probeB)
 				all := backends(t, s, nil, "a", "b")
 				begun := time.Now()
-				o := Ask(t.Context(), all, viewer(), "s1")
+				o := Ask(t.Context(), all, viewer(), s1())
 				if got := word(o); got != test.want {
 					t.Errorf("outcome is %s, want %s", got, test.want)
 				}
@@ -74,7 +74,7 @@ func TestQuestionsThatAnAllowCallsOffAreNoFailures(t *testing.T) {
 		s.set("a", silence, says(200))
 		s.set("b", slowly(1500*time.Millisecond, says(200)), says(200))
 		all := backends(t, s, e, "a", "b")
-		if got := word(Ask(t.Context(), all, viewer(), "s1")); got != "allow" {
+		if got := word(Ask(t.Context(), all, viewer(), s1())); got != "allow" {
 			t.Errorf("outcome is %s", got)
 		}
 		time.Sleep(10 * time.Second) // a question that goes on would fail at 2s
@@ -95,7 +95,7 @@ func TestACallerWhoLeavesCallsAllQuestionsOff(t *testing.T) {
 		all := backends(t, s, e, "a", "b")
 		ctx, leave := context.WithCancel(t.Context())
 		time.AfterFunc(100*time.Millisecond, leave)
-		if got := word(Ask(ctx, all, viewer(), "s1")); got != "unanswered" {
+		if got := word(Ask(ctx, all, viewer(), s1())); got != "unanswered" {
 			t.Errorf("outcome is %s", got)
 		}
 		if asked := e.asked(); len(asked) != 0 {
@@ -105,7 +105,7 @@ func TestACallerWhoLeavesCallsAllQuestionsOff(t *testing.T) {
 }
 
 func TestWithoutBackendsNothingIsAllowedAndNothingAbsent(t *testing.T) {
-	if o := Ask(t.Context(), nil, viewer(), "s1"); word(o) != "unanswered" {
+	if o := Ask(t.Context(), nil, viewer(), s1()); word(o) != "unanswered" {
 		t.Errorf("outcome is %+v", o)
 	}
 }

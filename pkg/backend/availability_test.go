@@ -114,7 +114,7 @@ func TestWaitingForASuspectIsWithinTheQuestionsTimeoutAndTheCallersDeadline(t *t
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		if got := word(b.Ask(ctx, viewer(), "s1")); got != "unanswered" {
+		if got := word(b.Ask(ctx, viewer(), s1())); got != "unanswered" {
 			t.Errorf("outcome is %s", got)
 		}
 		if took := time.Since(begun); took != 300*time.Millisecond {
@@ -262,7 +262,7 @@ func TestACallerWhoLeavesIsNoFailure(t *testing.T) {
 		s.calls()
 		ctx, leave := context.WithCancel(t.Context())
 		time.AfterFunc(500*time.Millisecond, leave)
-		if got := word(b.Ask(ctx, viewer(), "s1")); got != "unanswered" {
+		if got := word(b.Ask(ctx, viewer(), s1())); got != "unanswered" {
 			t.Errorf("outcome is %s", got)
 		}
 		time.Sleep(10 * time.Second)
@@ -285,7 +285,7 @@ func TestACallerWhoLeavesWhileASuspectIsProbedIsNotCounted(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		time.AfterFunc(100*time.Millisecond, leave)
 		begun := time.Now()
-		if got := word(b.Ask(ctx, viewer(), "s1")); got != "unanswered" || time.Since(begun) != 100*time.Millisecond {
+		if got := word(b.Ask(ctx, viewer(), s1())); got != "unanswered" || time.Since(begun) != 100*time.Millisecond {
 			t.Errorf("%s after %s", got, time.Since(begun))
 		}
 		if asked := e.asked(); len(asked) != 0 {
@@ -304,7 +304,7 @@ func TestACallersShortDeadlineHasTheBackendProbedAndIsKept(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
 		begun := time.Now()
-		b.Ask(ctx, viewer(), "s1")
+		b.Ask(ctx, viewer(), s1())
 		if took := time.Since(begun); took != 200*time.Millisecond {
 			t.Errorf("took %s", took)
 		}

@@ -30,7 +30,8 @@ const DefaultTimeout = 2 * time.Second
 type Config struct {
 	// Name is the backend's name in outcomes and events.
 	Name string
-	// Preset is the kind of portal; the zero value is asked as preset.Custom.
+	// Preset is the kind of portal, as preset.Find gives it; the zero value is
+	// preset.Custom.
 	Preset preset.Preset
 	// URLs are the addresses of one and the same service, asked in this order:
 	// at least one, http or https. A query is the operator's own and is sent
@@ -59,6 +60,9 @@ type Config struct {
 	// UnavailableStatuses are the statuses of replies that count as no reply,
 	// such as a 502 of nginx in front of a dead php-fpm. 200 cannot be one.
 	UnavailableStatuses []int
+	// Stream is the template of the name that a stream has for the portal, with
+	// preset.StreamPlace in it, where the preset can tell it one; empty tells none.
+	Stream string
 	// Enter lets a question in, at once or when ctx still lasts, and leave ends it.
 	// An error turns it away: that is overload, and says nothing of the backend. While
 	// the backend is away nothing is asked, and nothing enters. nil lets all in.
@@ -132,7 +136,7 @@ func (b *Backend) Same(c Config) bool {
 		return false
 	}
 	c = normal(c)
-	return c.Name == b.config.Name && c.Preset == b.config.Preset &&
+	return c.Name == b.config.Name && c.Preset.Name == b.config.Preset.Name && c.Stream == b.config.Stream &&
 		slices.EqualFunc(c.URLs, b.config.URLs, sameURL) &&
 		sameURL(c.Probe, b.config.Probe) &&
 		c.Timeout == b.config.Timeout &&
@@ -174,6 +178,9 @@ func normal(c Config) Config {
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
 	}
+	if c.Preset.Name == "" {
+		c.Preset, _ = preset.Find(preset.Custom)
+	}
 	return c
 }
 
@@ -199,7 +206,7 @@ func (c Config) endpoints() ([]*endpoint, error) {
 	if c.Probe != nil && c.Probe.Host != "" && len(c.URLs) > 1 {
 		return nil, errors.New("probe names a host, and the backend has several addresses: give the probe's path and query only")
 	}
-	if err := checkFixed(c.Header, c.Host); err != nil {
+	if err := checkFixed(c.Header, c.Host, c.Preset); err != nil {
 		return nil, err
 	}
 	endpoints := make([]*endpoint, 0, len(c.URLs))

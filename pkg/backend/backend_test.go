@@ -23,7 +23,7 @@ func TestNewNeitherWaitsNorFailsBecauseTheBackendIsAway(t *testing.T) {
 	if b.Name() != "portal" || b.Timeout() != 2*time.Second {
 		t.Errorf("name %q, timeout %s", b.Name(), b.Timeout())
 	}
-	if o := b.Ask(t.Context(), viewer(), "s1"); word(o) != "absent" || o.Backend != "portal" || o.Session != "s1" || o.Err == nil {
+	if o := b.Ask(t.Context(), viewer(), s1()); word(o) != "absent" || o.Backend != "portal" || o.Session != "s1" || o.Err == nil {
 		t.Errorf("outcome is %+v", o)
 	}
 }
@@ -37,7 +37,7 @@ func TestAListenerThatNeverAnswersIsAwayAfterTwoProbes(t *testing.T) {
 	turned := make(chan check.Event, 1)
 	b := start(t, Config{Timeout: 50 * time.Millisecond, Notify: func(e check.Event) { turned <- e }}, "http://"+l.Addr().String())
 	<-turned
-	if o := b.Ask(t.Context(), viewer(), "s1"); word(o) != "absent" {
+	if o := b.Ask(t.Context(), viewer(), s1()); word(o) != "absent" {
 		t.Errorf("outcome is %+v", o)
 	}
 }
@@ -50,7 +50,7 @@ func TestCloseClosesKeptConnections(t *testing.T) {
 		close(closed)
 	})
 	b := start(t, Config{}, address)
-	b.Ask(t.Context(), viewer(), "s1")
+	b.Ask(t.Context(), viewer(), s1())
 	b.Close()
 	select {
 	case <-closed:
@@ -131,10 +131,10 @@ func TestABackendBehindTLSIsAskedOnlyIfItsCertificateIsTrusted(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := start(t, test.c, test.url)
-			if o := b.Ask(t.Context(), viewer(), "s1"); word(o) != test.want {
+			if o := b.Ask(t.Context(), viewer(), s1()); word(o) != test.want {
 				t.Errorf("outcome is %+v", o)
 			}
-			trace := b.Trace(t.Context(), viewer(), "s1")
+			trace := b.Trace(t.Context(), viewer(), s1())
 			if word(trace.Outcome) != test.want {
 				t.Errorf("traced outcome is %+v", trace.Outcome)
 			}
@@ -201,7 +201,7 @@ func TestChangingTheConfigAfterwardsChangesNothing(t *testing.T) {
 	b := start(t, c)
 	*c.URLs[0] = *mustURL(t, refusing(t))
 	c.Header["X-Real-Ip"] = []string{"6.6.6.6"}
-	if o := b.Ask(t.Context(), viewer(), "s1"); o.Verdict != check.Allowed || questions.get() != 1 {
+	if o := b.Ask(t.Context(), viewer(), s1()); o.Verdict != check.Allowed || questions.get() != 1 {
 		t.Errorf("outcome is %+v", o)
 	}
 }

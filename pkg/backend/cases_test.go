@@ -161,6 +161,6 @@ func (f failing) ask(query string) <-chan check.Outcome {
 	o := make(chan check.Outcome, 1)
 	r := viewer()
 	r.Query = query
-	go func() { o <- f.backend.Ask(f.t.Context(), r, "s1") }()
+	go func() { o <- f.backend.Ask(f.t.Context(), r, s1()) }()
 	return o
 }

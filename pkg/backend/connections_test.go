@@ -22,7 +22,7 @@ func TestABurstLeavesNoMoreConnectionsThanAreKept(t *testing.T) {
 	var arrived sync.WaitGroup
 	arrived.Add(burst)
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.Header.Get(headerSession) != "" {
+		if r.Header.Get("X-Session-Id") != "" {
 			arrived.Done()
 			arrived.Wait()
 		}
@@ -44,7 +44,7 @@ func TestABurstLeavesNoMoreConnectionsThanAreKept(t *testing.T) {
 	var all sync.WaitGroup
 	for range burst {
 		all.Go(func() {
-			if o := b.Ask(t.Context(), viewer(), "s1"); o.Verdict != check.Allowed {
+			if o := b.Ask(t.Context(), viewer(), s1()); o.Verdict != check.Allowed {
 				t.Errorf("outcome is %+v", o)
 			}
 		})
@@ -152,7 +152,7 @@ func TestANameThatPointsElsewhereIsFollowedThoughTheOldHostStillAnswers(t *testi
 	t.Cleanup(b.Close)
 	for i, ip := range []net.IP{net.IPv4(127, 0, 0, 1), net.IPv4(127, 0, 0, 2)} {
 		names.points(ip)
-		if o := b.Ask(t.Context(), viewer(), "s1"); o.Verdict != check.Allowed {
+		if o := b.Ask(t.Context(), viewer(), s1()); o.Verdict != check.Allowed {
 			t.Fatalf("outcome is %+v", o)
 		}
 		if oldAsked.get() != 1 || moved.get() != i {
@@ -183,7 +183,7 @@ func TestABusyConnectionIsKeptUntilItIsOld(t *testing.T) {
 		}
 		t.Cleanup(b.Close)
 		for range 5 {
-			b.Ask(t.Context(), viewer(), "s1")
+			b.Ask(t.Context(), viewer(), s1())
 		}
 		if len(remotes) != want {
 			t.Errorf("renewed after %s: %d connections for 5 questions, want %d", age, len(remotes), want)

@@ -33,10 +33,10 @@ func TestWithoutDescriptorsABackendIsNeverAbsent(t *testing.T) {
 	}
 	for _, url := range []string{"http://127.0.0.1:1/", "http://localhost:1/", "http://name.invalid/"} {
 		b := start(t, Config{}, url)
-		if o := b.Ask(t.Context(), viewer(), "s1"); word(o) != "overload" || o.Absent {
+		if o := b.Ask(t.Context(), viewer(), s1()); word(o) != "overload" || o.Absent {
 			t.Errorf("%s: outcome is %+v", url, o)
 		}
-		if o := b.Trace(t.Context(), viewer(), "s1").Outcome; word(o) != "overload" || o.Absent {
+		if o := b.Trace(t.Context(), viewer(), s1()).Outcome; word(o) != "overload" || o.Absent {
 			t.Errorf("%s: traced outcome is %+v", url, o)
 		}
 	}

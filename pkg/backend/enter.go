@@ -10,9 +10,9 @@ import (
 // the timeout at most: a question with no time left for its answer would only be a
 // burden to the backend, and seem to fail. What the queue takes is no reason to
 // probe.
-func (b *Backend) enter(ctx context.Context, r *check.Request, session string) answer {
+func (b *Backend) enter(ctx context.Context, r *check.Request, s Session) answer {
 	if b.config.Enter == nil {
-		return b.walk(ctx, r, session)
+		return b.walk(ctx, r, s)
 	}
 	if err := b.pool.absence(); err != nil {
 		return answer{outcome: check.Outcome{Err: err, Absent: true}}
@@ -24,7 +24,7 @@ func (b *Backend) enter(ctx context.Context, r *check.Request, session string) a
 		return answer{outcome: check.Outcome{Overload: true, Err: err}}
 	}
 	defer leave()
-	return b.walk(ctx, r, session)
+	return b.walk(ctx, r, s)
 }
 
 // absence is why nothing can be asked of any address; nil if something can, now or

@@ -56,7 +56,7 @@ func TestAQuestionThatIsTurnedAwayIsOverloadAndSaysNothingOfTheBackend(t *testin
 				b.config.Enter = test.door.Enter
 				s.set("a", test.question, test.probe)
 				s.calls()
-				o := b.Ask(t.Context(), viewer(), "s1")
+				o := b.Ask(t.Context(), viewer(), s1())
 				if word(o) != test.want || o.Absent || time.Since(s.begun) != test.after {
 					t.Errorf("%s after %v: %+v", word(o), time.Since(s.begun), o)
 				}
@@ -79,7 +79,7 @@ func TestNothingEntersABackendThatIsAway(t *testing.T) {
 		b := scripted(t, s, e, "a")
 		d := &door{err: errors.New("busy")}
 		b.config.Enter = d.Enter
-		if o := b.Ask(t.Context(), viewer(), "s1"); !o.Absent || o.Overload || o.Err == nil || d.enter != 0 {
+		if o := b.Ask(t.Context(), viewer(), s1()); !o.Absent || o.Overload || o.Err == nil || d.enter != 0 {
 			t.Errorf("entered %d times: %+v", d.enter, o)
 		}
 	})
@@ -92,7 +92,7 @@ func TestAQuestionThatWaitsForItsTurnHoldsUpNoAllowOfAnotherBackend(t *testing.T
 		s.set("b", says(200), says(200))
 		all := backends(t, s, e, "a", "b")
 		all[0].config.Enter = (&door{waits: true}).Enter
-		if o := Ask(t.Context(), all, viewer(), "s1"); word(o) != "allow" || time.Since(s.begun) != 0 {
+		if o := Ask(t.Context(), all, viewer(), s1()); word(o) != "allow" || time.Since(s.begun) != 0 {
 			t.Errorf("after %v: %+v", time.Since(s.begun), o)
 		}
 	})

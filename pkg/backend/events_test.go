@@ -45,7 +45,7 @@ func TestEventsComeWithoutALock(t *testing.T) {
 		var words []string
 		c.Notify = func(ev check.Event) {
 			if _, ok := ev.(check.Turned); ok {
-				words = append(words, word((<-ready).Ask(t.Context(), viewer(), "s1")))
+				words = append(words, word((<-ready).Ask(t.Context(), viewer(), s1())))
 				close(turned)
 			}
 		}

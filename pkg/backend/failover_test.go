@@ -84,7 +84,7 @@ func TestAnAddressThatNothingCanBeSentToIsPassedOver(t *testing.T) {
 	address, questions := serve(t, status(200))
 	b := start(t, Config{}, refusing(t), "http://name.invalid/auth", untrusted, address)
 	for range 5 {
-		if o := b.Ask(t.Context(), viewer(), "s1"); o.Verdict != check.Allowed {
+		if o := b.Ask(t.Context(), viewer(), s1()); o.Verdict != check.Allowed {
 			t.Errorf("outcome is %+v", o)
 		}
 	}
@@ -104,7 +104,7 @@ func TestAQuestionThatMayHaveArrivedIsNotSentToTheNextAddress(t *testing.T) {
 			breaks := raw(t, func(c net.Conn, head string) { first.add(1); answer(c, head) })
 			address, second := serve(t, status(200))
 			b := start(t, Config{}, breaks, address)
-			if o := b.Ask(t.Context(), viewer(), "s1"); word(o) != "unanswered" {
+			if o := b.Ask(t.Context(), viewer(), s1()); word(o) != "unanswered" {
 				t.Errorf("outcome is %+v", o)
 			}
 			if first.get() != 1 || second.get() != 0 {

@@ -34,6 +34,9 @@ func viewer() *check.Request {
 	}
 }
 
+// s1 is the session that questions are about.
+func s1() Session { return Session{ID: "s1"} }
+
 func mustURL(t *testing.T, raw string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(raw)
@@ -64,7 +67,7 @@ func serve(t *testing.T, answer http.HandlerFunc) (address string, questions *co
 	t.Helper()
 	questions = &counter{}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get(headerSession) == "" {
+		if r.Header.Get("X-Session-Id") == "" {
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
@@ -128,7 +131,7 @@ func answerRaw(c net.Conn, answer func(net.Conn, string)) {
 		}
 		head.WriteString(line)
 	}
-	if !strings.Contains(head.String(), headerSession+":") {
+	if !strings.Contains(strings.ToLower(head.String()), "x-session-id:") {
 		io.WriteString(c, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 		return
 	}
@@ -261,7 +264,7 @@ func (s *script) set(host string, question, probe act) {
 func (s *script) send(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	kind, do := "probe", s.probe[r.URL.Host]
-	if r.Header.Get(headerSession) != "" {
+	if r.Header.Get("X-Session-Id") != "" {
 		kind, do = "question", s.question[r.URL.Host]
 	}
 	s.log = append(s.log, fmt.Sprintf("%s %s %s", time.Since(s.begun), kind, r.URL.Host))
@@ -303,7 +306,7 @@ func scripted(t *testing.T, s *script, e *events, hosts ...string) *Backend {
 func ask(t *testing.T, b *Backend) <-chan check.Outcome {
 	t.Helper()
 	o := make(chan check.Outcome, 1)
-	go func() { o <- b.Ask(t.Context(), viewer(), "s1") }()
+	go func() { o <- b.Ask(t.Context(), viewer(), s1()) }()
 	return o
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/altagate/altagate/pkg/check"
+	"github.com/altagate/altagate/pkg/preset"
 	"github.com/altagate/altagate/pkg/target"
 )
 
@@ -21,15 +22,6 @@ const idParameter = "altagate_id"
 // userAgent is how altagate names itself to backends. The viewer's User-Agent
 // is in X-Real-Ua.
 const userAgent = "altagate"
-
-// The five headers of a question, in Alta's spelling.
-const (
-	headerSession = "X-Session-Id"
-	headerAddress = "X-Real-Ip"
-	headerPath    = "X-Real-Path"
-	headerOrigin  = "X-Real-Origin"
-	headerAgent   = "X-Real-Ua"
-)
 
 // errUnsendable is why a question cannot be put into HTTP. It says nothing
 // about the backend: nothing was sent, and nothing would be.
@@ -43,6 +35,8 @@ type endpoint struct {
 	url, probeURL url.URL
 	// host is the Host header; empty means that of the URL.
 	host string
+	// told is what questions say of the viewer.
+	told told
 	// dropped names the viewer's parameters that are not passed on.
 	dropped map[string]bool
 	// header and probeHeader are sent each time. They differ where the probe
@@ -62,10 +56,17 @@ func newEndpoint(c Config, u *url.URL) (*endpoint, error) {
 		name:    u.Scheme + "://" + u.Host,
 		url:     bare(u),
 		host:    c.Host,
+		told:    newTold(c),
 		dropped: target.Names(u.RawQuery),
 		header:  fixed(c.Header, u.User),
 	}
+	if name := e.told.among(e.dropped); name != "" {
+		return nil, fmt.Errorf("the query of the backend's URL has %s, which the preset %s sets: leave it out", name, c.Preset.Name)
+	}
 	e.dropped[target.Name(idParameter)] = true
+	for _, name := range e.told.reserved {
+		e.dropped[target.Name(name)] = true
+	}
 	e.probeURL, e.probeHeader = e.url, e.header
 	if c.Probe != nil {
 		if err := e.setProbe(c, u); err != nil {
@@ -123,17 +124,14 @@ func fixed(operator http.Header, user *url.Userinfo) http.Header {
 // question makes the request that asks the address about r (Alta: GET, the
 // viewer's parameters appended to the URL, five headers). An empty User-Agent
 // is sent as an empty X-Real-Ua: the backend always gets all five.
-func (e *endpoint) question(ctx context.Context, r *check.Request, session string) *http.Request {
-	header := make(http.Header, len(e.header)+5)
+func (e *endpoint) question(ctx context.Context, r *check.Request, s Session) *http.Request {
+	header := make(http.Header, len(e.header)+len(e.told.headers))
 	maps.Copy(header, e.header)
-	header[headerSession] = []string{session}
-	header[headerAddress] = []string{r.Addr.String()}
-	header[headerPath] = []string{r.Path}
-	header[headerOrigin] = []string{r.Origin()}
-	header[headerAgent] = []string{r.UserAgent}
-
+	for _, f := range e.told.headers {
+		header[f.Name] = []string{e.told.value(f.Value, r, s)}
+	}
 	u := e.url
-	u.RawQuery = joined(u.RawQuery, target.Without(r.Query, e.dropped))
+	u.RawQuery = joined(joined(u.RawQuery, e.told.query(r, s)), target.Without(r.Query, e.dropped))
 	return e.get(ctx, u, header)
 }
 
@@ -163,7 +161,7 @@ func joined(own, viewer string) string {
 // send or would send in a way that a backend reads differently. Frontends refuse
 // such checks, so this is the second lock: without it a viewer's byte could end
 // as a failure of the backend.
-func sendable(r *check.Request, session string) error {
+func sendable(r *check.Request, s Session) error {
 	if !r.Addr.IsValid() {
 		return fmt.Errorf("%w: it has no viewer's address", errUnsendable)
 	}
@@ -171,7 +169,7 @@ func sendable(r *check.Request, session string) error {
 		return fmt.Errorf("%w: its query has the byte 0x%02x", errUnsendable, c)
 	}
 	for _, f := range [...]struct{ what, value string }{
-		{"session", session}, {"path", r.Path}, {"origin", r.Origin()}, {"User-Agent", r.UserAgent},
+		{"session", s.ID}, {"stream", s.Stream}, {"path", r.Path}, {"origin", r.Origin()}, {"User-Agent", r.UserAgent},
 	} {
 		if c, bad := badByte(f.value); bad {
 			return fmt.Errorf("%w: its %s has the byte 0x%02x", errUnsendable, f.what, c)
@@ -183,8 +181,8 @@ func sendable(r *check.Request, session string) error {
 // sendable reports what sendable does, and a query of which a part would be
 // dropped together with others that hang on it by a ";": the backend would decide
 // about less than an origin might read.
-func (b *Backend) sendable(r *check.Request, session string) error {
-	if err := sendable(r, session); err != nil {
+func (b *Backend) sendable(r *check.Request, s Session) error {
+	if err := sendable(r, s); err != nil {
 		return err
 	}
 	for _, e := range b.endpoints {
@@ -218,15 +216,15 @@ func badByte(value string) (byte, bool) {
 
 // checkFixed checks the operator's headers and Host, so that net/http never
 // refuses to send them and none of them speaks of the viewer.
-func checkFixed(header http.Header, host string) error {
+func checkFixed(header http.Header, host string, p preset.Preset) error {
 	for name, values := range header {
 		if !isToken(name) {
 			return fmt.Errorf("header name %q is not one that HTTP knows: use letters, digits and -", name)
 		}
-		switch http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")) {
-		case headerSession, headerAddress, headerPath, headerOrigin, headerAgent:
-			// PHP and CGI read "X_Real_Ip" as "X-Real-Ip".
+		if p.SetsHeader(name) {
 			return fmt.Errorf("header %q is altagate's own to set: remove it", name)
+		}
+		switch http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")) {
 		case "Host", "Content-Length", "Transfer-Encoding", "Trailer", "Connection":
 			return fmt.Errorf("header %q cannot be set: remove it (for Host there is a setting of its own)", name)
 		}

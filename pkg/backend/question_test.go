@@ -30,7 +30,7 @@ func onTheWire(t *testing.T, c Config, own string, r *check.Request) []string {
 		host, own = user+"@"+host, rest
 	}
 	b := start(t, c, scheme+"//"+host+own)
-	if o := b.Ask(t.Context(), r, "s1"); o.Verdict != check.Allowed {
+	if o := b.Ask(t.Context(), r, s1()); o.Verdict != check.Allowed {
 		t.Fatalf("outcome is %+v", o)
 	}
 	return strings.Split(strings.TrimSuffix(<-heads, "\r\n"), "\r\n")
@@ -132,7 +132,7 @@ func TestWhatCannotBeSentIsUnansweredAndNothingIsAskedOrProbedForIt(t *testing.T
 			s.calls()
 			r := viewer()
 			spoil(r)
-			o := b.Ask(t.Context(), r, "s1")
+			o := b.Ask(t.Context(), r, s1())
 			if word(o) != "unanswered" || !errors.Is(o.Err, errUnsendable) {
 				t.Errorf("outcome is %+v", o)
 			}

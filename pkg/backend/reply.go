@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -26,25 +27,36 @@ const (
 type reply struct {
 	status int
 	header http.Header
+	// body is its beginning, where it was kept.
+	body []byte
 }
 
-// readReply reads the rest of a reply, up to maxBody, into body. A reply that
-// breaks off before that is none, whatever its status: a backend that dies in
-// the middle of a script has not decided.
-func readReply(resp *http.Response, body io.Writer) (reply, error) {
+// readReply reads the rest of a reply, up to maxBody, and keeps it if keep is set. A
+// reply that breaks off before that is none, whatever its status: a backend that
+// dies in the middle of a script has not decided.
+func readReply(resp *http.Response, keep bool) (reply, error) {
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		return reply{}, fmt.Errorf("reply has status %d, which ends no HTTP exchange", resp.StatusCode)
 	}
-	if _, err := io.CopyN(body, resp.Body, maxBody); err != nil && !errors.Is(err, io.EOF) {
-		return reply{}, fmt.Errorf("reading the reply's body: %w", err)
+	var kept bytes.Buffer
+	into := io.Discard
+	if keep {
+		into = &kept
 	}
-	return reply{status: resp.StatusCode, header: resp.Header}, nil
+	rep := reply{status: resp.StatusCode, header: resp.Header}
+	_, err := io.CopyN(into, resp.Body, maxBody)
+	rep.body = kept.Bytes()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return rep, fmt.Errorf("reading the reply's body: %w", err)
+	}
+	return rep, nil
 }
 
 // outcome is what a complete reply means (Alta: status 200 allows, any other
-// reply denies), save for the statuses that the operator counts as none.
-func (rep reply) outcome(unavailable []int) check.Outcome {
+// reply denies), save for the statuses that the operator counts as none, and for a
+// body in which the portal of a preset refuses. refusal may be nil.
+func (rep reply) outcome(unavailable []int, refusal func([]byte) error) check.Outcome {
 	o := check.Outcome{Verdict: check.Denied, Status: rep.status}
 	switch {
 	case slices.Contains(unavailable, rep.status):
@@ -53,6 +65,11 @@ func (rep reply) outcome(unavailable []int) check.Outcome {
 		return o
 	case rep.status == http.StatusOK:
 		o.Verdict = check.Allowed
+	}
+	if o.Verdict == check.Allowed && refusal != nil {
+		if o.Err = refusal(rep.body); o.Err != nil {
+			o.Verdict = check.Denied
+		}
 	}
 	o.User = plainText(rep.header.Get("X-UserId"))
 	o.SessionName = plainText(rep.header.Get("X-Session-Name"))

@@ -20,7 +20,7 @@ func TestStatus200AllowsAndEveryOtherReplyDenies(t *testing.T) {
 		500: check.Denied, 502: check.Denied, 503: check.Denied, 599: check.Denied,
 	} {
 		address, _ := serve(t, status(code))
-		o := start(t, Config{Name: "portal"}, address).Ask(t.Context(), viewer(), "s1")
+		o := start(t, Config{Name: "portal"}, address).Ask(t.Context(), viewer(), s1())
 		if o.Verdict != want || o.Status != code || o.Backend != "portal" || o.Session != "s1" || o.Err != nil {
 			t.Errorf("status %d: outcome is %+v", code, o)
 		}
@@ -32,7 +32,7 @@ func TestARedirectIsADenialAndNeverFollowed(t *testing.T) {
 	address, asked := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, elsewhere+"/welcome", http.StatusFound)
 	})
-	o := start(t, Config{}, address).Ask(t.Context(), viewer(), "s1")
+	o := start(t, Config{}, address).Ask(t.Context(), viewer(), s1())
 	if o.Verdict != check.Denied || o.Status != 302 || asked.get() != 1 || followed.get() != 0 {
 		t.Errorf("outcome is %+v, asked %d times, followed %d times", o, asked.get(), followed.get())
 	}
@@ -44,7 +44,7 @@ func TestALongBodyIsReadUpToABoundAndTheStatusCounts(t *testing.T) {
 		n, _ := io.Copy(w, io.LimitReader(zeros{}, 10<<20))
 		written <- n
 	})
-	o := start(t, Config{}, address).Ask(t.Context(), viewer(), "s1")
+	o := start(t, Config{}, address).Ask(t.Context(), viewer(), s1())
 	if o.Verdict != check.Allowed {
 		t.Errorf("outcome is %+v", o)
 	}
@@ -82,7 +82,7 @@ func TestWithoutACompleteReplyTheOutcomeIsUnavailableButNotAbsent(t *testing.T) 
 		t.Run(name, func(t *testing.T) {
 			e := &events{}
 			b := start(t, Config{Notify: e.notify}, raw(t, answer))
-			o := b.Ask(t.Context(), viewer(), "s1")
+			o := b.Ask(t.Context(), viewer(), s1())
 			if word(o) != "unanswered" || o.Status != 0 || o.Err == nil {
 				t.Errorf("outcome is %+v", o)
 			}
@@ -122,7 +122,7 @@ func TestAReplyThatHangsIsUnavailableAfterTheTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			address, questions := serve(t, answer)
 			begun := time.Now()
-			o := start(t, Config{Timeout: 100 * time.Millisecond}, address).Ask(t.Context(), viewer(), "s1")
+			o := start(t, Config{Timeout: 100 * time.Millisecond}, address).Ask(t.Context(), viewer(), s1())
 			if word(o) != "unanswered" || questions.get() != 1 {
 				t.Errorf("outcome is %+v after %d questions", o, questions.get())
 			}
@@ -143,7 +143,7 @@ func TestAKeptConnectionThatClosesWithoutAByteCostsNothing(t *testing.T) {
 	})
 	b := start(t, Config{}, address)
 	for i := range 5 {
-		if o := b.Ask(t.Context(), viewer(), "s1"); o.Verdict != check.Allowed {
+		if o := b.Ask(t.Context(), viewer(), s1()); o.Verdict != check.Allowed {
 			t.Fatalf("question %d: %+v", i, o)
 		}
 	}
@@ -163,7 +163,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	}}, address)
 	<-found // or the probe may need a connection beside the first question's
 	for range 5 {
-		b.Ask(t.Context(), viewer(), "s1")
+		b.Ask(t.Context(), viewer(), s1())
 	}
 	if len(remotes) > 1 {
 		t.Errorf("%d connections for 5 questions, one after the other", len(remotes))
@@ -181,7 +181,7 @@ func TestUserAndSessionNameAreTakenIfTheyArePlainText(t *testing.T) {
 				w.Header()["X-Session-Name"] = []string{test.sent}
 				w.WriteHeader(code)
 			})
-			o := start(t, Config{}, address).Ask(t.Context(), viewer(), "s1")
+			o := start(t, Config{}, address).Ask(t.Context(), viewer(), s1())
 			if o.User != test.want || o.SessionName != test.want {
 				t.Errorf("%q: user %q, name %q", test.sent, o.User, o.SessionName)
 			}
@@ -192,7 +192,7 @@ func TestUserAndSessionNameAreTakenIfTheyArePlainText(t *testing.T) {
 func TestAStatusThatTheOperatorListsIsAFailure(t *testing.T) {
 	address, _ := serve(t, status(502))
 	b := start(t, Config{UnavailableStatuses: []int{502, 504}}, address)
-	o := b.Ask(t.Context(), viewer(), "s1")
+	o := b.Ask(t.Context(), viewer(), s1())
 	if word(o) != "unanswered" || o.Status != 502 || o.Err == nil {
 		t.Errorf("outcome is %+v", o)
 	}
@@ -242,7 +242,7 @@ func TestALimitOfSessionsIsAnIntegerOfOneOrMore(t *testing.T) {
 		{[]string{"1", "10"}, 0},
 		{[]string{"99999999999999999999"}, math.MaxInt32},
 	} {
-		o := reply{status: 200, header: http.Header{"X-Max-Sessions": test.values}}.outcome(nil)
+		o := reply{status: 200, header: http.Header{"X-Max-Sessions": test.values}}.outcome(nil, nil)
 		if o.MaxSessions != test.want {
 			t.Errorf("%q: %d, want %d", test.values, o.MaxSessions, test.want)
 		}
@@ -262,7 +262,7 @@ func TestAUserIsUniqueWhereTheReplySaysTrueOnce(t *testing.T) {
 		{[]string{""}, false},
 		{[]string{"true", "false"}, false},
 	} {
-		o := reply{status: 200, header: http.Header{"X-Unique": test.values}}.outcome(nil)
+		o := reply{status: 200, header: http.Header{"X-Unique": test.values}}.outcome(nil, nil)
 		if o.Unique != test.want {
 			t.Errorf("%q: %v, want %v", test.values, o.Unique, test.want)
 		}

@@ -110,7 +110,7 @@ func TestAViewerWhoHoldsThePortalsOnlyWorkerOpensTheGateForNobody(t *testing.T) 
 				others := make(chan string, 100)
 				for range 100 {
 					time.Sleep(200 * time.Millisecond)
-					go func() { others <- word(b.Ask(t.Context(), viewer(), "s1")) }()
+					go func() { others <- word(b.Ask(t.Context(), viewer(), s1())) }()
 				}
 				if got := word(<-evil); got != "unanswered" {
 					t.Errorf("who holds the worker: %s", got)

@@ -1,11 +1,6 @@
 package backend
 
-import (
-	"cmp"
-	"time"
-
-	"github.com/altagate/altagate/pkg/preset"
-)
+import "time"
 
 // State is what is known of a backend, for operators. It holds nothing of a
 // viewer, and of a URL its scheme, host and port only.
@@ -31,7 +26,7 @@ type AddressState struct {
 
 // State tells what is known of the backend now. It does not block.
 func (b *Backend) State() State {
-	s := State{Name: b.config.Name, Preset: cmp.Or(b.config.Preset.Name, preset.Custom)}
+	s := State{Name: b.config.Name, Preset: b.config.Preset.Name}
 	s.Up, s.Addresses = b.pool.states()
 	return s
 }

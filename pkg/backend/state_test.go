@@ -17,7 +17,8 @@ func TestTheStateTellsWhatIsKnownOfEachAddress(t *testing.T) {
 		s.set("a:8080", silence, says(404))
 		s.set("b", silence, refuse)
 		s.set("c", silence, slowly(500*time.Millisecond, says(404)))
-		c := Config{Name: "portal", Preset: preset.Preset{Name: "ministra"}}
+		ministra, _ := preset.Find("ministra")
+		c := Config{Name: "portal", Preset: ministra}
 		for _, u := range []string{"http://user:hunter2@a:8080/secret?key=hunter2", "https://b/secret", "http://c/"} {
 			c.URLs = append(c.URLs, mustURL(t, u))
 		}

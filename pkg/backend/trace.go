@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -34,6 +33,9 @@ type Trace struct {
 	Status      int
 	ReplyHeader []Field
 	Body        []byte
+	// Meaning says of a complete reply, in the terms of the backend's preset, what it
+	// means; empty where there is nothing to add.
+	Meaning []string
 	// Outcome is what the question gave, with Absent and Overload as a running
 	// altagate would find them, once a silence has lasted.
 	Outcome check.Outcome
@@ -70,19 +72,19 @@ type Finding struct {
 // its own, and changes nothing of what the Backend knows; no event is reported.
 // It takes Timeout, and without a complete reply two seconds more for each
 // address, or until ctx ends.
-func (b *Backend) Trace(ctx context.Context, r *check.Request, session string) Trace {
+func (b *Backend) Trace(ctx context.Context, r *check.Request, s Session) Trace {
 	t := Trace{Backend: b.config.Name}
-	t.Outcome.Err = b.sendable(r, session)
+	t.Outcome.Err = b.sendable(r, s)
 	t.Outcome.Malformed = t.Outcome.Err != nil
 	if !t.Outcome.Malformed {
 		send, done := b.apart()
 		defer done()
-		b.traceQuestion(ctx, send, &t, r, session)
+		b.traceQuestion(ctx, send, &t, r, s)
 		if t.Outcome.Verdict == check.Unavailable && !t.Outcome.Overload {
 			b.traceProbes(ctx, send, &t)
 		}
 	}
-	t.Outcome.Backend, t.Outcome.Session, t.Outcome.Once = b.config.Name, session, b.config.Preset.TokensDie
+	t.Outcome.Backend, t.Outcome.Session, t.Outcome.Once = b.config.Name, s.ID, b.config.Preset.TokensDie
 	return t
 }
 
@@ -94,13 +96,13 @@ func (b *Backend) apart() (sender, func()) {
 }
 
 // traceQuestion takes the question to the addresses, in order.
-func (b *Backend) traceQuestion(ctx context.Context, send sender, t *Trace, r *check.Request, session string) {
+func (b *Backend) traceQuestion(ctx context.Context, send sender, t *Trace, r *check.Request, s Session) {
 	ctx, cancel := context.WithTimeout(ctx, b.config.Timeout)
 	defer cancel()
 	for _, e := range b.endpoints {
 		w := newWatch()
-		q := e.question(w.attach(ctx), r, session)
-		err := t.exchange(send, q, b.config.UnavailableStatuses)
+		q := e.question(w.attach(ctx), r, s)
+		err := t.exchange(send, q, b.config)
 		if err != nil {
 			err = fmt.Errorf("asking %s: %w", e.name, err)
 			t.Outcome.Overload, t.Outcome.Err = isOwn(err), err
@@ -120,7 +122,7 @@ func (b *Backend) traceQuestion(ctx context.Context, send sender, t *Trace, r *c
 
 // exchange sends the question and notes the reply as far as it comes. The error
 // says why it is not complete.
-func (t *Trace) exchange(send sender, q *http.Request, unavailable []int) error {
+func (t *Trace) exchange(send sender, q *http.Request, c Config) error {
 	resp, err := send(q)
 	if err != nil {
 		return withoutBytes(blamed(err))
@@ -131,14 +133,17 @@ func (t *Trace) exchange(send sender, q *http.Request, unavailable []int) error 
 			t.ReplyHeader = append(t.ReplyHeader, Field{name, value})
 		}
 	}
-	var body bytes.Buffer
-	rep, err := readReply(resp, &body)
-	t.Body = body.Bytes()[:min(body.Len(), maxShown)]
+	rep, err := readReply(resp, true)
+	t.Body = rep.body[:min(len(rep.body), maxShown)]
 	if err != nil {
 		return withoutBytes(err)
 	}
-	t.Outcome = rep.outcome(unavailable)
-	return t.Outcome.Err
+	t.Outcome = rep.outcome(c.UnavailableStatuses, c.Preset.Refusal)
+	t.Meaning = c.Preset.Meaning(t.Outcome, rep.body)
+	if t.Outcome.Verdict == check.Unavailable {
+		return t.Outcome.Err
+	}
+	return nil
 }
 
 // shown is a written header without its secrets.

@@ -23,7 +23,7 @@ func TestATraceShowsTheQuestionTheReplyAndThePhases(t *testing.T) {
 	host := strings.TrimPrefix(address, "http://")
 	c := Config{Name: "portal", Header: http.Header{"x-api-key": {"k1"}}}
 	b := start(t, c, dead+"/auth", "http://user:pw@"+host+"/auth?key=s")
-	trace := b.Trace(t.Context(), viewer(), "s1")
+	trace := b.Trace(t.Context(), viewer(), s1())
 
 	if trace.RequestLine != "GET /auth?key=s&token=123 HTTP/1.1" {
 		t.Errorf("request line is %q", trace.RequestLine)
@@ -84,7 +84,7 @@ func TestATraceWithoutAReplySaysWhetherTheBackendIsAway(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			e := &events{}
 			b := start(t, Config{Notify: e.notify}, test.urls...)
-			trace := b.Trace(t.Context(), viewer(), "s1")
+			trace := b.Trace(t.Context(), viewer(), s1())
 			if word(trace.Outcome) != test.want || trace.Outcome.Err == nil {
 				t.Errorf("outcome is %+v", trace.Outcome)
 			}
@@ -105,7 +105,7 @@ func TestATraceWithoutAReplySaysWhetherTheBackendIsAway(t *testing.T) {
 func TestATraceOfAnUnavailableStatusShowsTheReply(t *testing.T) {
 	address, _ := serve(t, status(502))
 	b := start(t, Config{UnavailableStatuses: []int{502}}, address)
-	trace := b.Trace(t.Context(), viewer(), "s1")
+	trace := b.Trace(t.Context(), viewer(), s1())
 	if o := trace.Outcome; word(o) != "unanswered" || o.Status != 502 || o.Err == nil || trace.Status != 502 {
 		t.Errorf("trace is %+v", trace)
 	}
@@ -118,7 +118,7 @@ func TestATraceNeverHoldsAPassword(t *testing.T) {
 	address, _ := serve(t, status(200))
 	c := Config{Header: http.Header{"X-Api-Key": {"hunter2"}}}
 	b := start(t, c, strings.Replace(address, "//", "//user:hunter2@", 1))
-	trace := b.Trace(t.Context(), viewer(), "s1")
+	trace := b.Trace(t.Context(), viewer(), s1())
 	if trace.Outcome.Verdict != check.Allowed {
 		t.Fatalf("outcome is %+v", trace.Outcome)
 	}
@@ -130,7 +130,7 @@ func TestATraceNeverHoldsAPassword(t *testing.T) {
 func TestATraceOfWhatCannotBeSentSaysSo(t *testing.T) {
 	r := viewer()
 	r.Query = "a b"
-	trace := start(t, Config{}, refusing(t)).Trace(t.Context(), r, "s1")
+	trace := start(t, Config{}, refusing(t)).Trace(t.Context(), r, s1())
 	if word(trace.Outcome) != "unanswered" || trace.Outcome.Err == nil || trace.Attempts != nil || trace.Probes != nil {
 		t.Errorf("trace is %+v", trace)
 	}

@@ -123,8 +123,11 @@ type Backend struct {
 	// SNI; "" means the host of the URL.
 	ServerName string
 	// UnavailableStatuses are the reply statuses that count as no answer, 100
-	// to 599 without 200; nil if there are none.
+	// to 599 without 200; nil if there are none. Default: those of the preset.
 	UnavailableStatuses []int
+	// Stream is the template of the name that a stream has for the portal, with
+	// preset.StreamPlace in it; "" tells it none.
+	Stream string
 	// Limits bound the questions that it is asked.
 	Limits Limits
 	// Users limit how many viewers watch as one user of it.

@@ -14,6 +14,7 @@ import (
 	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/policy"
 	"github.com/altagate/altagate/pkg/route"
+	"github.com/altagate/altagate/pkg/session"
 	"github.com/altagate/altagate/test/rig"
 )
 
@@ -65,7 +66,7 @@ func TestWhateverParsesCanBePutInForce(t *testing.T) {
 func TestAPanicIsADenialThatTheLogShows(t *testing.T) {
 	broken := &line{
 		name: "all", policy: policy.Policy{AllowUnavailable: true, DenyStatus: 403}, asking: begun(),
-		backends: []*backend.Backend{nil},
+		backends: []*backend.Backend{nil}, rules: &session.Rules{},
 	}
 	g := &Gate{notify: func(check.Event) {}, sessions: noSessions(t)}
 	broken.slowest = &source{}

@@ -45,7 +45,7 @@ func Explain(ctx context.Context, cfg *config.Config, r *check.Request, id strin
 	var all sync.WaitGroup
 	for i, b := range rt.backends {
 		all.Go(func() {
-			e.Traces[i] = b.Trace(ctx, r, id)
+			e.Traces[i] = b.Trace(ctx, r, rt.session(r, id, 0))
 			outcomes[i] = e.Traces[i].Outcome
 		})
 	}

@@ -173,7 +173,7 @@ func (g *Gate) ask(ctx context.Context, l *line, r *check.Request, j *session.Jo
 			}
 		}
 		id := session.NewID()
-		o := l.ask(ctx, l.backends, r, id.String())
+		o := l.ask(ctx, l.backends, r, id.String(), 0)
 		g.shadow(l, r, id.String(), o)
 		d := policy.Decide(l.policy, o, j != nil && j.Standing)
 		return g.settle(l, r, j, id, d)
@@ -220,7 +220,7 @@ func (g *Gate) renew(ctx context.Context, due *session.Question) bool {
 			return true
 		}
 		c, ok := l.asking.join(question{again: due.Session}, func(ctx context.Context) check.Decision {
-			g.sessions.Renew(due, l.ask(asOwn(ctx), l.asked(due.Backend), due.Request, due.Session))
+			g.sessions.Renew(due, l.ask(asOwn(ctx), l.asked(due.Backend), due.Request, due.Session, due.Number))
 			return check.Decision{}
 		})
 		if ok {
@@ -254,13 +254,18 @@ func (g *Gate) away(name string) bool {
 // ask puts a question to backends of the route. It runs on no caller's goroutine,
 // where a panic would end the process and with it every other check: it is an
 // unanswered question, and so a denial that the log shows.
-func (l *line) ask(ctx context.Context, backends []*backend.Backend, r *check.Request, id string) (o check.Outcome) {
+func (l *line) ask(ctx context.Context, backends []*backend.Backend, r *check.Request, id string, number int) (o check.Outcome) {
 	defer func() {
 		if value := recover(); value != nil {
 			o = check.Outcome{Err: panics.Error(value)}
 		}
 	}()
-	return l.limited(backend.Ask(ctx, backends, r, id))
+	return l.limited(backend.Ask(ctx, backends, r, l.session(r, id, number)))
+}
+
+// session is what the backends are told of the session that a question is about.
+func (l *line) session(r *check.Request, id string, number int) backend.Session {
+	return backend.Session{ID: id, Stream: l.rules.Layout.Title(r.Path), Number: number}
 }
 
 // asked are the backends that a session's question goes to: the one that allowed

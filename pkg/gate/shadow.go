@@ -35,7 +35,7 @@ func (g *Gate) compare(l *line, s *source, r *check.Request, id string, own chec
 	defer s.end()
 	ctx, cancel := context.WithTimeout(context.Background(), limitOf(s.Timeout()))
 	defer cancel()
-	o := l.ask(ctx, []*backend.Backend{s.Backend}, r, id)
+	o := l.ask(ctx, []*backend.Backend{s.Backend}, r, id, 0)
 	g.notify(check.Shadowed{
 		Route: l.name, Backend: s.Name(), Request: r, Own: own, Shadow: o.Verdict, Dropped: o.Overload, Status: o.Status, Session: id,
 	})

@@ -45,13 +45,16 @@ type Question struct {
 	Session string
 	// Backend is the one that allowed; empty if none has yet.
 	Backend string
-	of      *session
+	// Number is how many questions about the session were allowed before this one,
+	// as far as this process knows; at least 1 if Backend is not empty.
+	Number int
+	of     *session
 }
 
 func (n *session) question() *Question {
 	q := &Question{Request: &n.asked, Route: n.place.route, Session: n.text, of: n}
 	if !n.provisional {
-		q.Backend = n.outcome.Backend
+		q.Backend, q.Number = n.outcome.Backend, 1+n.renewals
 	}
 	return q
 }

@@ -118,6 +118,9 @@ type session struct {
 	// it was opened.
 	answered time.Time
 	requests uint64
+	// renewals counts the repeated questions that were allowed since this process knows
+	// the session.
+	renewals int
 	// provisional is set while no backend has allowed the session: it was opened
 	// by a default. returned is when its backend was first seen to be back.
 	provisional bool

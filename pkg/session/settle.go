@@ -223,6 +223,9 @@ func (s *Store) Renew(q *Question, o check.Outcome) {
 			s.finish(n, Operator)
 			return
 		}
+		if !n.provisional {
+			n.renewals++
+		}
 		if !s.renewed(n, o, now) {
 			return
 		}

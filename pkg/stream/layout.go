@@ -83,6 +83,19 @@ func (l *Layout) Joins(buf []Name, path string) []Name {
 	}
 }
 
+// Title is what a portal is told as the name of a path's stream: what a regular
+// expression gave, for segments too, and else the text of what Opens gives, without
+// the "/" before and after it. It is a part of the path, and spelled as there.
+func (l *Layout) Title(path string) string {
+	if l != nil && l.pattern != nil {
+		if text, _ := l.pattern.find(path); text != "" {
+			return text
+		}
+	}
+	name, _ := l.Opens(path)
+	return strings.Trim(name.Text, "/")
+}
+
 func opensMatch(path, text string, entry bool) Name {
 	if entry {
 		return Name{Pattern, text}

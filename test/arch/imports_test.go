@@ -42,7 +42,7 @@ func may() map[string][]string {
 		"pkg/route":             {},
 		"pkg/rule":              {},
 		"pkg/panics":            {},
-		"pkg/preset":            {},
+		"pkg/preset":            {"pkg/check"},
 		"pkg/server":            {"pkg/panics"},
 		"pkg/session":           {"pkg/check", "pkg/stream", "pkg/target"},
 		"pkg/state":             {"pkg/session", "pkg/stream", "proto/altagate/v1"},
