@@ -100,6 +100,11 @@ func explainTrace(row func(name, format string, args ...any), t backend.Trace) {
 		}
 	}
 	row("outcome", "%s", t.Outcome.Verdict)
+	name := "meaning"
+	for _, line := range t.Meaning {
+		row(name, "%s", line)
+		name = ""
+	}
 	row("", "")
 }
 
@@ -127,6 +132,9 @@ func inWords(e gate.Explanation) string {
 	case check.Backend:
 		if d.Allow {
 			return "the backend answered 200"
+		}
+		if d.Outcome.Status == http.StatusOK {
+			return fmt.Sprintf("the backend answered 200, but %v", d.Outcome.Err)
 		}
 		return fmt.Sprintf("the backend answered %d, and only 200 allows", d.Outcome.Status)
 	case check.Default:

@@ -37,9 +37,6 @@ type settings struct {
 // decided while it is away.
 func (s *settings) sourceFlags(cmd *cobra.Command) {
 	s.askFlags(cmd, "config `FILE`; read again on SIGHUP and when it changes")
-	names := preset.Names()
-	s.flags.StringVar(&s.preset, "preset", preset.Custom, "what kind of portal the backend is: `"+strings.Join(names, "|")+"`")
-	offer(cmd, "preset", names...)
 	s.flags.StringVar(&s.grace, "grace", "10m", "`TIME` for which a viewer who was allowed keeps watching while the backend is away, 0s to 168h")
 }
 
@@ -53,6 +50,9 @@ func (s *settings) askFlags(cmd *cobra.Command, file string) {
 	s.flags.StringVar(&s.onUnavailable, "on-unavailable", "deny",
 		"what is decided while the backend is away: `deny|allow`. Alta's own default is allow")
 	offer(cmd, "on-unavailable", "deny", "allow")
+	names := preset.Names()
+	s.flags.StringVar(&s.preset, "preset", preset.Custom, "what kind of portal the backend is: `"+strings.Join(names, "|")+"`; iptvportal needs no --backend")
+	offer(cmd, "preset", names...)
 }
 
 // listenFlags adds the flags of a running sidecar, which logs in logFormat by
@@ -95,7 +95,7 @@ func (s *settings) source() (*config.Config, error) {
 	case s.file != "":
 		cfg, err := config.Load(s.file)
 		return cfg, inFile(s.file, err)
-	case len(s.backends) > 0:
+	case len(s.backends) > 0, s.flags.Changed("preset"):
 		return s.single()
 	default:
 		return nil, errors.New("no backend: give --backend URL, or --config FILE ('altagate config example' prints one)")
@@ -107,9 +107,26 @@ func (s *settings) single() (*config.Config, error) {
 	if err := oneOf("deny", "allow")(s.onUnavailable); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.called("on-unavailable"), err)
 	}
-	cfg, err := config.Single(s.backends, s.onUnavailable)
+	if s.flags.Changed("preset") {
+		if err := oneOf(preset.Names()...)(s.preset); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.called("preset"), err)
+		}
+	}
+	kind, _ := preset.Find(s.preset)
+	urls := s.backends
+	switch {
+	case len(urls) > 0:
+	case kind.URL == "":
+		return nil, fmt.Errorf("%s %s has no address of its own: give --backend URL", s.called("preset"), s.preset)
+	default:
+		urls = []string{kind.URL}
+	}
+	cfg, err := config.Single(urls, s.onUnavailable)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.called("backend"), err)
+	}
+	for i := range cfg.Backends {
+		cfg.Backends[i].SetPreset(kind)
 	}
 	return cfg, s.describe(cfg)
 }
@@ -117,14 +134,6 @@ func (s *settings) single() (*config.Config, error) {
 // describe puts the flags that go with --backend into the config that was made
 // for it.
 func (s *settings) describe(cfg *config.Config) error {
-	if s.flags.Changed("preset") {
-		if err := oneOf(preset.Names()...)(s.preset); err != nil {
-			return fmt.Errorf("%s: %w", s.called("preset"), err)
-		}
-		for i := range cfg.Backends {
-			cfg.Backends[i].Preset = s.preset
-		}
-	}
 	if s.flags.Changed("grace") {
 		grace, err := config.ParseGrace(s.grace)
 		if err != nil {

@@ -144,7 +144,7 @@ func TestEveryShellHasItsCompletion(t *testing.T) {
 		}
 	}
 	for command, flags := range map[string]map[string]string{
-		"serve": {"preset": "custom ministra", "on-unavailable": "deny allow", "log-level": "debug info warn error", "log-format": "json console"},
+		"serve": {"preset": "custom ministra iptvportal smarty flussonic astra", "on-unavailable": "deny allow", "log-level": "debug info warn error", "log-format": "json console"},
 		"demo":  {"on-unavailable": "deny allow", "log-level": "debug info warn error", "log-format": "json console"},
 		"check": {"on-unavailable": "deny allow"},
 	} {

@@ -28,22 +28,27 @@ func readBackends(v value) []Backend {
 }
 
 func readBackend(name string, v value) Backend {
-	b := Backend{Name: name, Preset: preset.Custom, Timeout: DefaultTimeout}
+	b := Backend{Name: name, Timeout: DefaultTimeout}
 	keys := v.section(exampleBackend, "preset", "url", "urls", "timeout", "headers", "host", "ca_file", "server_name",
-		"unavailable_statuses", "probe", "limits", "users")
-	if name, ok := keys["preset"].oneOf(preset.Names()...); ok {
-		b.Preset = name
-	}
-	b.URLs = readURLs(v, keys)
+		"unavailable_statuses", "probe", "limits", "users", "name")
+	kind, known := readPreset(keys["preset"])
+	b.SetPreset(kind)
+	b.URLs = readURLs(v, keys, kind)
 	b.Probe = readProbe(keys["probe"], len(b.URLs) > 1)
 	keys["timeout"].duration(span{time.Nanosecond, MaxTimeout, "2s or 500ms"}, &b.Timeout)
-	b.Headers = readHeaders(keys["headers"])
+	b.Headers = readHeaders(keys["headers"], kind)
 	if _, basic := b.Headers["Authorization"]; basic && (slices.ContainsFunc(b.URLs, hasUser) || hasUser(b.Probe)) {
 		keys["headers"].wrong("Authorization is here and a user is in the URL, which makes the same header: keep one")
 	}
 	b.Host = readHost(keys["host"])
 	b.CAFile, b.ServerName = readTLS(keys, b)
-	b.UnavailableStatuses = readStatuses(keys["unavailable_statuses"])
+	if statuses := readStatuses(keys["unavailable_statuses"]); statuses != nil {
+		b.UnavailableStatuses = statuses
+	}
+	if known {
+		readStream(keys["name"], kind, &b.Stream)
+		checkQueries(keys, &b, kind)
+	}
 	b.Limits = readLimits(keys["limits"])
 	b.Users = readUsers(keys["users"])
 	return b
@@ -53,11 +58,15 @@ func hasUser(u *url.URL) bool { return u != nil && u.User != nil }
 
 func isHTTPS(u *url.URL) bool { return u != nil && u.Scheme == "https" }
 
-// readURLs reads url or urls, whichever there is.
-func readURLs(v value, keys map[string]value) []*url.URL {
+// readURLs reads url or urls, whichever there is, or gives the preset's own.
+func readURLs(v value, keys map[string]value, p preset.Preset) []*url.URL {
 	one, several := keys["url"], keys["urls"]
 	if one.present() && several.present() {
 		several.wrong("url and urls are both here: keep one of them")
+	}
+	if !several.present() && !one.present() && p.URL != "" {
+		u, _ := parseURL(p.URL)
+		return []*url.URL{u}
 	}
 	if !several.present() {
 		v.need(keys, "url", "has no address: write url: http://10.0.0.5/auth")

@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/altagate/altagate/pkg/preset"
 )
 
 // readHeaders reads the fixed headers of a backend. No mistake shows a value,
 // for it may be a secret, nor a name that is none, for it may hold the value.
-func readHeaders(v value) map[string]string {
+func readHeaders(v value, p preset.Preset) map[string]string {
 	var headers map[string]string
 	lines := map[string]int{}
 	for _, e := range v.entries(`headers: {X-Api-Key: "..."}`) {
-		if err := checkHeaderName(e.name); err != nil {
+		if err := checkHeaderName(e.name, p); err != nil {
 			e.key.wrong("%v", err)
 			continue
 		}
@@ -39,14 +41,15 @@ func readHeaders(v value) map[string]string {
 	return headers
 }
 
-func checkHeaderName(name string) error {
+func checkHeaderName(name string, p preset.Preset) error {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return !isTokenRune(r) }) {
 		return errors.New("this is no header name: write letters, digits and -, without a colon")
 	}
-	// PHP and CGI read "X_Real_Ip" as "X-Real-Ip".
-	switch canonical := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")); canonical {
-	case "X-Session-Id", "X-Real-Ip", "X-Real-Path", "X-Real-Origin", "X-Real-Ua":
+	canonical := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	if p.SetsHeader(name) {
 		return fmt.Errorf("%s is set by altagate for each check: leave it out", canonical)
+	}
+	switch canonical {
 	case "Host":
 		return errors.New("the Host header has a key of its own: write host: portal.example.com beside url")
 	case "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection",

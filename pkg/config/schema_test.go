@@ -153,6 +153,8 @@ func TestTheSchemaRefusesWhatOneKeyShowsToBeWrong(t *testing.T) {
 		"rules-unknown-key", "rules-country-word", "rules-user-agents-one", "country-file-empty", "trusted-empty", "trusted-one",
 		"users-as-number", "users-unknown-key", "users-max-none", "users-max-too-many", "users-max-text", "users-on-exceed-word",
 		"users-reply-word", "users-key-of-a-backend",
+		"name-without-preset", "name-of-ministra", "name-without-stream", "name-other-place", "name-with-space", "name-number",
+		"preset-without-url",
 	} {
 		data, ok := bad[name]
 		if !ok {

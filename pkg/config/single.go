@@ -12,7 +12,8 @@ import (
 // route "default" that takes every request and asks all the backends, which
 // are called "backend", or "backend-1" and so on if there are several. With
 // "" for onUnavailable they deny while they are away; else it is "deny" or
-// "allow". The error names no URL, for it may hold a password.
+// "allow". Backend.SetPreset makes them another kind than custom. The error names
+// no URL, for it may hold a password.
 func Single(urls []string, onUnavailable string) (*Config, error) {
 	if len(urls) == 0 {
 		return nil, fmt.Errorf("there is no backend URL: write one, as in http://10.0.0.5/auth")
