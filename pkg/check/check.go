@@ -118,7 +118,8 @@ type Decision struct {
 	// Observed is the reason of the denial that the route, which only observes, let
 	// pass. It has a meaning only where Reason is Observe.
 	Observed Reason
-	// Rule is what decided where Reason is Rule, as the log calls it: "rules[1]".
+	// Rule is what decided where Reason is Rule, as the log calls it: "rules[1]" or
+	// SecureToken.
 	Rule string
 	// Route is the name of the route that decided; empty if none did.
 	Route string
@@ -135,6 +136,10 @@ type Decision struct {
 	// when the session was allowed.
 	Outcome Outcome
 }
+
+// SecureToken stands for the backend in the outcome of a token that proves by itself
+// that a viewer may watch. No backend has this name.
+const SecureToken = "secure_token"
 
 // Deny is a denial for the reason given.
 func Deny(reason Reason) Decision { return Decision{Reason: reason} }

@@ -84,6 +84,11 @@ func fileNotes(cfg *config.Config) []string {
 	if _, err := config.LoadKeys(cfg.Keys); err != nil {
 		notes = append(notes, err.Error())
 	}
+	for i, r := range cfg.Routes {
+		if _, err := config.LoadTokenSecrets(r.SecureToken); err != nil {
+			notes = append(notes, fmt.Sprintf("routes[%d].%v", i, err))
+		}
+	}
 	if cfg.CountryFile != "" {
 		if _, err := country.Open(cfg.CountryFile); err != nil {
 			notes = append(notes, "country_file: "+err.Error())

@@ -144,13 +144,25 @@ func inWords(e gate.Explanation) string {
 	case check.Overload:
 		return "this machine has no descriptors, ports or memory left to ask with"
 	case check.Rule:
-		return d.Rule + " of the route fits, so no backend is asked"
+		return byRule(d)
 	case check.NoRoute:
 		return "no route matches this host and path"
 	case check.Malformed:
 		return "malformed, so the backend is not asked: " + rules(d.Outcome.Err)
 	default:
 		return string(d.Reason)
+	}
+}
+
+// byRule says what decided without a backend.
+func byRule(d check.Decision) string {
+	switch {
+	case d.Rule != check.SecureToken:
+		return d.Rule + " of the route fits, so no backend is asked"
+	case d.Outcome.Err != nil:
+		return "secure_token of the route, so no backend is asked: " + d.Outcome.Err.Error()
+	default:
+		return "secure_token of the route, so no backend is asked: the token is good for " + d.Outcome.AuthDuration.Round(time.Second).String()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/preset"
 )
 
@@ -21,6 +22,9 @@ func readBackends(v value) []Backend {
 	for _, e := range entries {
 		if !isName(e.name) {
 			e.key.wrong("%s is no name: %s", quote(e.name), nameRule)
+		}
+		if e.name == check.SecureToken {
+			e.key.wrong("%s is what the log calls a token that was checked without a backend: choose another name", quote(e.name))
 		}
 		backends = append(backends, readBackend(e.name, e.value))
 	}

@@ -157,6 +157,8 @@ type Route struct {
 	// Rules decide before sessions and backends, the first that fits; nil if there are
 	// none.
 	Rules []Rule
+	// SecureToken is asked after sessions and before backends.
+	SecureToken SecureToken
 	// Shadow are names in Config.Backends, different, and none that is among the
 	// Backends of any route; nil if there are none. They are asked too, and decide
 	// nothing.

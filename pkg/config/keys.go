@@ -46,8 +46,11 @@ func (k Key) GoString() string { return k.String() }
 
 // readKeys reads the secrets. No mistake shows one, nor what may have been meant
 // as one.
-func readKeys(v value) []Key {
-	items := v.list(exampleKeys)
+func readKeys(v value) []Key { return readSecrets(v, exampleKeys, MinKeySize) }
+
+// readSecrets reads secrets of at least so many bytes.
+func readSecrets(v value, example string, least int) []Key {
+	items := v.list(example)
 	if len(items) > MaxKeys {
 		v.wrong("has %d secrets, and %d is the most: remove the oldest", len(items), MaxKeys)
 		return nil
@@ -59,7 +62,7 @@ func readKeys(v value) []Key {
 		if !ok {
 			continue
 		}
-		k, err := parseKey(text)
+		k, err := parseKey(text, least)
 		if err != nil {
 			item.wrong("%v", err)
 			continue
@@ -75,7 +78,7 @@ func readKeys(v value) []Key {
 }
 
 // parseKey reads one entry. Its errors show nothing of it.
-func parseKey(text string) (Key, error) {
+func parseKey(text string, least int) (Key, error) {
 	if len(text) >= len(keyFile) && strings.EqualFold(text[:len(keyFile)], keyFile) {
 		path := text[len(keyFile):]
 		if !strings.HasPrefix(path, "/") {
@@ -91,17 +94,19 @@ func parseKey(text string) (Key, error) {
 		return Key{}, errors.New("begins with /, as a path does: write file:/path for a secret in a file, or another secret")
 	}
 	secret := withoutNewline([]byte(text))
-	if err := checkSecret(secret); err != nil {
+	if err := checkSecret(secret, least); err != nil {
 		return Key{}, err
 	}
 	return Key{Text: string(secret)}, nil
 }
 
-func checkSecret(secret []byte) error {
+func checkSecret(secret []byte, least int) error {
 	switch {
-	case len(secret) < MinKeySize:
+	case len(secret) == 0 && least == 1:
+		return errEmptySecret
+	case len(secret) < least:
 		return fmt.Errorf("has %d bytes, and a secret has at least %d: make one with openssl rand -base64 32, "+
-			"and write it here or as file:/path", len(secret), MinKeySize)
+			"and write it here or as file:/path", len(secret), least)
 	case len(secret) > MaxKeySize:
 		return fmt.Errorf("has more than %d bytes: make a secret with openssl rand -base64 32", MaxKeySize)
 	}
@@ -121,19 +126,22 @@ func withoutNewline(secret []byte) []byte {
 // LoadKeys gives the secrets of keys in their order, and reads the files among
 // them; nil if there are none. The error says which entry is wrong, and shows no
 // secret.
-func LoadKeys(keys []Key) ([][]byte, error) {
+func LoadKeys(keys []Key) ([][]byte, error) { return loadSecrets("keys", keys, MinKeySize) }
+
+// loadSecrets gives secrets of at least so many bytes. at is the key that they are under.
+func loadSecrets(at string, keys []Key, least int) ([][]byte, error) {
 	var secrets [][]byte
 	for i, k := range keys {
 		secret := []byte(k.Text)
 		if k.File != "" {
 			var err error
-			if secret, err = readSecret(k.File); err != nil {
-				return nil, fmt.Errorf("keys[%d]: %w", i, err)
+			if secret, err = readSecret(k.File, least); err != nil {
+				return nil, fmt.Errorf("%s[%d]: %w", at, i, err)
 			}
 		}
 		for j, before := range secrets {
 			if bytes.Equal(before, secret) {
-				return nil, fmt.Errorf("keys[%d] is the same secret as keys[%d]: remove one of them", i, j)
+				return nil, fmt.Errorf("%s[%d] is the same secret as %s[%d]: remove one of them", at, i, at, j)
 			}
 		}
 		secrets = append(secrets, secret)
@@ -141,7 +149,7 @@ func LoadKeys(keys []Key) ([][]byte, error) {
 	return secrets, nil
 }
 
-func readSecret(path string) ([]byte, error) {
+func readSecret(path string, least int) ([]byte, error) {
 	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("reading the secret: %w", err)
@@ -152,7 +160,7 @@ func readSecret(path string) ([]byte, error) {
 		return nil, fmt.Errorf("reading the secret: %w", err)
 	}
 	secret := withoutNewline(data)
-	if err := checkSecret(secret); err != nil {
+	if err := checkSecret(secret, least); err != nil {
 		return nil, fmt.Errorf("the secret in %s %w", path, err)
 	}
 	return secret, nil

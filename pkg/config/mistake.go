@@ -62,7 +62,7 @@ func quote(s string) string {
 func home(key string) string {
 	for _, place := range []struct{ name, keys string }{
 		{"to a backend", "preset url urls timeout headers host ca_file server_name unavailable_statuses probe users"},
-		{"to a route", "name match on_unavailable grace deny_status session mode shadow rules"},
+		{"to a route", "name match on_unavailable grace deny_status session mode shadow rules secure_token"},
 		{"to the match of a route", "hosts paths"},
 		{"to the session of a route", "layout join idle max"},
 		{"to listen", "http grpc admin"},
@@ -70,6 +70,7 @@ func home(key string) string {
 		{"to sessions", "limit"},
 		{"to the users of a backend", "max_sessions on_exceed reply"},
 		{"to a rule of a route", "action user_agents countries"},
+		{"to the secure_token of a route", "kind secrets expression parameters"},
 		{"at the top of the file", "listen callers log keys state sessions country_file routes"},
 	} {
 		if slices.Contains(strings.Fields(place.keys), key) {

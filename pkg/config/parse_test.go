@@ -147,6 +147,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 				Name: "2", Paths: []string{"/live/"}, Backends: []string{"second"}, OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: 403,
 				Session: Session{Layout: "path", Join: []Join{}, Idle: 90 * time.Second, Max: 90 * time.Second},
 				Mode:    Observe, Shadow: []string{"third"},
+				SecureToken: SecureToken{Kind: TokenAlta, Secrets: []Key{{Text: "s3cret"}, {File: "/etc/altagate/token"}}},
 				Rules: []Rule{
 					{Action: RuleAllow, Addresses: []netip.Prefix{
 						netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::7/128"), netip.MustParsePrefix("192.0.2.8/32"),
@@ -159,6 +160,10 @@ func TestEveryKeyIsRead(t *testing.T) {
 				Name: "rest", Backends: []string{"portal", "second"}, OnUnavailable: Deny, Grace: 168 * time.Hour, DenyStatus: 403,
 				Session: Session{Layout: "auto", Join: []Join{"id", "token", "client"}, Idle: DefaultIdle, Max: DefaultMax},
 				Mode:    Enforce,
+				SecureToken: SecureToken{
+					Kind: TokenSecureLink, Secrets: []Key{{Text: "a s3cret of words"}},
+					Expression: "${secure_link_expires}|$uri $secret", Hash: "st", Expires: "E",
+				},
 			},
 		},
 	}

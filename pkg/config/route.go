@@ -42,7 +42,7 @@ func readRoutes(v value, backends []Backend, has given) []Route {
 	shadows := shadowing{}
 	for _, item := range items {
 		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session", "mode", "shadow",
-			"rules", "trusted")
+			"rules", "secure_token", "trusted")
 		item.need(keys, "name", "has no name: write name: live")
 		item.need(keys, "backends", "has no backends: write backends: [portal]")
 		r := Route{OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus, Mode: Enforce}
@@ -50,6 +50,7 @@ func readRoutes(v value, backends []Backend, has given) []Route {
 		readMatch(item, keys["match"], &r, taken)
 		r.Backends = readBackendNames(keys["backends"], "backends: [portal]", known, nil)
 		r.Rules = readRules(keys["rules"], has.countries)
+		r.SecureToken = readSecureToken(keys["secure_token"])
 		r.Shadow = readBackendNames(keys["shadow"], "shadow: [new-portal]", known, shadows)
 		if action, ok := keys["on_unavailable"].oneOf(string(Deny), string(Allow)); ok {
 			r.OnUnavailable = Action(action)

@@ -150,7 +150,8 @@ func TestTheSchemaRefusesWhatOneKeyShowsToBeWrong(t *testing.T) {
 		"session-join-as-text", "session-idle-days", "session-unknown-key", "limits-questions-none", "limits-queue-negative",
 		"limits-rate-with-unit", "limits-unknown-key", "limits-address-without-times", "limits-address-unknown-key", "limits-as-number",
 		"limits-addresses-as-mapping", "mode-word", "mode-true", "shadow-empty", "shadow-twice", "rules-action", "rules-without-action", "rules-empty",
-		"rules-unknown-key", "rules-country-word", "rules-user-agents-one", "country-file-empty", "trusted-empty", "trusted-one",
+		"rules-unknown-key", "rules-country-word", "rules-user-agents-one", "country-file-empty", "token-kind", "token-without-kind", "token-without-secrets",
+		"token-secret-empty", "token-parameters-one", "token-unknown-key", "trusted-empty", "trusted-one",
 		"users-as-number", "users-unknown-key", "users-max-none", "users-max-too-many", "users-max-text", "users-on-exceed-word",
 		"users-reply-word", "users-key-of-a-backend",
 		"name-without-preset", "name-of-ministra", "name-without-stream", "name-other-place", "name-with-space", "name-number",
@@ -214,6 +215,7 @@ func TestTheSchemaAndTheReaderKnowTheSameKeys(t *testing.T) {
 		{"routes: [{qqqqqqqqqqqq: 1}]", []string{"$defs", "route"}},
 		{"routes: [{match: {qqqqqqqqqqqq: 1}}]", []string{"$defs", "route", "properties", "match"}},
 		{"routes: [{session: {qqqqqqqqqqqq: 1}}]", []string{"$defs", "route", "properties", "session"}},
+		{"routes: [{secure_token: {qqqqqqqqqqqq: 1}}]", []string{"$defs", "route", "properties", "secure_token"}},
 		{"routes: [{rules: [{qqqqqqqqqqqq: 1}]}]", []string{"$defs", "route", "properties", "rules", "items"}},
 	} {
 		_, err := Parse([]byte(section.file))

@@ -15,6 +15,10 @@ func (c *Config) Warnings() []string {
 	if observing := c.routesWhere(func(r Route) bool { return r.Mode == Observe }); len(observing) > 0 {
 		all = append(all, routesHave(observing)+" mode observe: EVERYBODY is allowed there, and the log tells who would have been denied")
 	}
+	if weak := c.routesWhere(weakToken); len(weak) > 0 {
+		all = append(all, routesHave(weak)+" a secret of less than 16 bytes in secure_token: who has one token can find it out "+
+			"on a computer of their own; make a longer one with openssl rand -hex 16, and put it in front of the old one")
+	}
 	return all
 }
 

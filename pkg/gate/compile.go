@@ -16,6 +16,7 @@ import (
 	"github.com/altagate/altagate/pkg/policy"
 	"github.com/altagate/altagate/pkg/preset"
 	"github.com/altagate/altagate/pkg/route"
+	"github.com/altagate/altagate/pkg/securetoken"
 	"github.com/altagate/altagate/pkg/session"
 	"github.com/altagate/altagate/pkg/stream"
 )
@@ -37,6 +38,7 @@ type line struct {
 	backends []*backend.Backend // those of sources
 	policy   policy.Policy
 	ruled    ruled
+	tokens   *securetoken.Tokens // nil if there are none
 	rules    *session.Rules
 	asking   *asking
 	// shadows are asked too, and decide nothing.
@@ -85,6 +87,10 @@ func compile(cfg *config.Config, before map[string]*source, notify func(check.Ev
 	for i, r := range cfg.Routes {
 		l := buildLine(r, rules[i], backends, countries)
 		l.users = users
+		if l.tokens, err = buildTokens(r.SecureToken); err != nil {
+			closeExcept(backends, before)
+			return nil, fmt.Errorf("route %s: %w", r.Name, err)
+		}
 		routes = append(routes, route.Rule[*line]{Name: r.Name, Hosts: r.Hosts, Paths: r.Paths, Value: l})
 	}
 	return &compiled{routes: route.New(routes), backends: backends, limits: limits, keys: keys}, nil

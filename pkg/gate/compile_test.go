@@ -54,6 +54,13 @@ func TestWhateverParsesCanBePutInForce(t *testing.T) {
 				cfg.Keys[i] = config.Key{Text: strings.Repeat(string(rune('k'+i)), 40)} // Files of keys are not here.
 			}
 		}
+		for _, r := range cfg.Routes {
+			for i, k := range r.SecureToken.Secrets {
+				if k.File != "" {
+					r.SecureToken.Secrets[i] = config.Key{Text: "from a file"}
+				}
+			}
+		}
 		c, err := compile(cfg, nil, func(check.Event) {})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)

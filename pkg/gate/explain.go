@@ -40,6 +40,11 @@ func Explain(ctx context.Context, cfg *config.Config, r *check.Request, id strin
 	if id == "" {
 		id = session.NewID().String()
 	}
+	if o, ok := rt.readToken(r, id); ok {
+		d := policy.Token(rt.policy, o)
+		d.Route = rt.name
+		return Explanation{Decision: policy.Final(rt.policy, d)}, nil
+	}
 	e := Explanation{Traces: make([]backend.Trace, len(rt.backends))}
 	outcomes := make([]check.Outcome, len(rt.backends))
 	var all sync.WaitGroup

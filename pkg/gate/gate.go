@@ -160,6 +160,9 @@ func (g *Gate) ask(ctx context.Context, l *line, r *check.Request, j *session.Jo
 	if j == nil && g.sessions.Held(l.rules, r, "") {
 		return check.Deny(check.Revoked), true
 	}
+	if d, ok := g.token(l, r, j); ok {
+		return d, true
+	}
 	q := questionOf(r)
 	if j != nil {
 		q.joins, q.standing = true, j.StandingID()

@@ -50,6 +50,16 @@ func Decide(p Policy, o check.Outcome, standing bool) check.Decision {
 	}
 }
 
+// Token makes the decision for a token that was checked without asking anybody:
+// nothing is unavailable then.
+func Token(p Policy, o check.Outcome) check.Decision {
+	d := check.Decision{Allow: o.Verdict == check.Allowed, Reason: check.Rule, Rule: check.SecureToken, Outcome: o}
+	if !d.Allow {
+		d.Status = p.DenyStatus
+	}
+	return d
+}
+
 // Late is the decision for a caller whose deadline was about to pass before
 // there was an outcome.
 func Late() check.Decision {

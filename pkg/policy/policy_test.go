@@ -117,3 +117,17 @@ func TestAnAllowStaysAsItIs(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+func TestATokenDecidesByItself(t *testing.T) {
+	p := policy.Policy{AllowUnavailable: true, DenyStatus: 402}
+	for verdict, want := range map[check.Verdict]check.Decision{
+		check.Allowed:     {Allow: true, Reason: check.Rule, Rule: check.SecureToken},
+		check.Denied:      {Reason: check.Rule, Rule: check.SecureToken, Status: 402},
+		check.Unavailable: {Reason: check.Rule, Rule: check.SecureToken, Status: 402},
+	} {
+		want.Outcome = check.Outcome{Verdict: verdict}
+		if got := policy.Token(p, want.Outcome); got != want {
+			t.Errorf("%v: got %+v, want %+v", verdict, got, want)
+		}
+	}
+}

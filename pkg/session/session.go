@@ -169,6 +169,11 @@ func (n *session) asksAgain() bool {
 	}
 }
 
+// isOfToken tells whether a token opened the session that proves by itself that its
+// viewer may watch. No backend knows of it, so there is none whose absence it could
+// outlive, and its validity, which can be long, is no reason to hold it without requests.
+func (n *session) isOfToken() bool { return n.outcome.Backend == check.SecureToken }
+
 // used is when the session was last used, or may have been.
 func (n *session) used() time.Time { return latest(n.last, n.spared) }
 
@@ -178,6 +183,9 @@ func (n *session) end() (at time.Time, why EndReason) {
 		return n.held, Limit
 	}
 	at, why = n.used().Add(max(n.rules.idle(), n.validity())), Idle
+	if n.isOfToken() {
+		at = n.used().Add(n.rules.idle())
+	}
 	if limit := n.started.Add(n.rules.max()); limit.Before(at) {
 		at, why = limit, Max
 	}
@@ -192,7 +200,7 @@ func (n *session) end() (at time.Time, why EndReason) {
 // grace is how long the session lives on after its end by itself. One that no
 // backend has allowed does not: while a newcomer would be let in, so is its viewer.
 func (n *session) grace() time.Duration {
-	if n.provisional || n.displaced() {
+	if n.provisional || n.displaced() || n.isOfToken() {
 		return 0
 	}
 	return n.rules.Grace
@@ -218,7 +226,7 @@ func (n *session) due() time.Time {
 // and that has the grace of its question left, too.
 func (n *session) stands(now time.Time) bool {
 	due := n.due()
-	return !n.provisional && (due.IsZero() || now.Before(due.Add(n.rules.Grace)))
+	return !n.provisional && !n.isOfToken() && (due.IsZero() || now.Before(due.Add(n.rules.Grace)))
 }
 
 func (r *Rules) idle() time.Duration { return orDefault(r.Idle, DefaultIdle) }

@@ -14,8 +14,8 @@ import (
 func NewID() ID { return newID() }
 
 // Settle draws the consequences of a decision about a request that joined no
-// session: an allow of the backend opens one under the id that the backend was
-// told, a default allow a provisional one for an entry, and a denial of the
+// session: an allow of the backend, or of a token, opens one under the id that the
+// backend was told, a default allow a provisional one for an entry, and a denial of the
 // backend is remembered. It gives the decision back, with the session in it, or
 // a denial where an operator's end or a bound stands against a new session. j is
 // what Join gave for the request.
@@ -27,7 +27,7 @@ func (s *Store) Settle(rules *Rules, r *check.Request, j Joined, id ID, d check.
 	switch {
 	case d.Allow && s.revoked(rules, r, now):
 		return check.Deny(check.Revoked) // An operator was faster than the backend.
-	case d.Allow && d.Reason == check.Backend:
+	case d.Allow && (d.Reason == check.Backend || d.Reason == check.Rule):
 		return s.admit(rules, r, name, id, d, now)
 	case d.Allow && d.Reason == check.Grace && j.standing != nil:
 		return s.stand(j.standing, d, now)

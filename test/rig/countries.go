@@ -89,5 +89,5 @@ func text(s string) []byte {
 
 // number is an unsigned integer of 32 bits.
 func number(n int) []byte {
-	return []byte{6<<5 | 4, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+	return []byte{6<<5 | 4, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} //nolint:gosec // Byte by byte.
 }
