@@ -187,16 +187,15 @@ func (a *sidecar) open(listen config.Listen) ([]door, error) {
 		Trusts:  a.gate.Trusts,
 		Record:  a.telemetry.Record,
 	}
-	envoy := extauthz.New(checks, a.troubles.tell)
-	a.ready.Watch(envoy.SetReady)
 	var doors []door
 	for _, w := range []struct {
 		name, address string
-		service       server.Service
+		last          bool
+		serves        func() server.Server
 	}{
-		{"http", listen.HTTP, server.Service{Server: a.overHTTP(frontend.Handler(checks))}},
-		{"grpc", listen.GRPC, server.Service{Server: envoy}},
-		{"admin", listen.Admin, server.Service{Server: a.administration(), Last: true}},
+		{"http", listen.HTTP, false, func() server.Server { return a.overHTTP(frontend.Handler(checks)) }},
+		{"grpc", listen.GRPC, false, func() server.Server { return a.overGRPC(checks) }},
+		{"admin", listen.Admin, true, func() server.Server { return a.administration() }},
 	} {
 		if w.address == "" {
 			continue
@@ -206,8 +205,7 @@ func (a *sidecar) open(listen config.Listen) ([]door, error) {
 			closeAll(services(doors))
 			return nil, fmt.Errorf("listening for %s: %w", w.name, err)
 		}
-		w.service.Listener = l
-		doors = append(doors, door{w.name, w.service})
+		doors = append(doors, door{w.name, server.Service{Listener: l, Server: w.serves(), Last: w.last}})
 	}
 	return doors, nil
 }
@@ -225,6 +223,12 @@ func (a *sidecar) overHTTP(handler http.Handler) *http.Server {
 	return server.HTTP(handler, a.troubles.tell)
 }
 
+func (a *sidecar) overGRPC(checks frontend.Config) *extauthz.Server {
+	envoy := extauthz.New(checks, a.troubles.tell)
+	a.ready.Watch(envoy.SetReady)
+	return envoy
+}
+
 // administration serves what operators ask.
 func (a *sidecar) administration() *http.Server {
 	s := a.overHTTP(admin.API(a.gate.Sessions(), a.gate, admin.Handler(a.telemetry.Metrics(), a.ready.Is)))
@@ -240,10 +244,13 @@ func services(doors []door) []server.Service {
 	return all
 }
 
-// closeAll closes listeners that nothing was served on.
+// closeAll closes listeners that nothing was served on, and what was to serve.
 func closeAll(services []server.Service) {
 	for _, s := range services {
 		s.Listener.Close() //nolint:errcheck // the error that led here is the one to tell
+		if s.Server != nil {
+			s.Server.Shutdown(context.Background()) //nolint:errcheck // nothing was begun
+		}
 	}
 }
 

@@ -40,6 +40,11 @@ const (
 	// maxStreams is how many checks one connection may have under way: as many as
 	// the shipped configs let Envoy ask at once.
 	maxStreams = 16384
+	// streamWorkers is how many goroutines answer checks one after the other. A
+	// goroutine that grpc-go starts for one check alone has its stack copied twice
+	// as it grows, at a sixth of all that a check costs. Where all wait for a
+	// backend, more checks get goroutines of their own.
+	streamWorkers = 32
 	// handshake is how long a connection may take to begin with HTTP/2.
 	handshake = 5 * time.Second
 )
@@ -60,6 +65,7 @@ func New(c frontend.Config, trouble func(line string)) *Server {
 			grpc.ForceServerCodecV2(codec{encoding.GetCodecV2(proto.Name)}),
 			grpc.MaxRecvMsgSize(maxMessage),
 			grpc.MaxConcurrentStreams(maxStreams),
+			grpc.NumStreamWorkers(streamWorkers),
 			grpc.ConnectionTimeout(handshake),
 			grpc.InTapHandle(turnAway(c)),
 			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
