@@ -52,6 +52,7 @@ func Main(args []string, build Build) int {
 	// hands its lines on without that.
 	log.SetFlags(0)
 	log.SetOutput(io.Discard)
+	limitMemory()
 	return run(ctx, args, build, os.Stdout, os.Stderr)
 }
 

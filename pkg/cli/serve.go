@@ -110,6 +110,7 @@ func (a *sidecar) serve(ctx context.Context, changes reloads, services []server.
 	defer stop()
 	beside.Go(func() { a.troubles.write(running, a.telemetry.Log()) })
 	beside.Go(func() { a.notifier.LiveUntil(running) })
+	beside.Go(func() { collectLess(running) })
 	log.SetOutput(server.Lines(a.troubles.tell))
 	defer log.SetOutput(io.Discard)
 

@@ -57,17 +57,18 @@ func may() map[string][]string {
 // its import path. One package knows each, so that it can be replaced.
 func owners() map[string][]string {
 	return map[string][]string{
-		"github.com/envoyproxy/": {"pkg/frontend/extauthz"},
-		"github.com/gaissmai/":   {"pkg/rule"},
-		"github.com/oschwald/":   {"pkg/country"},
-		"go.etcd.io/bbolt":       {"pkg/state"},
-		"google.golang.org/":     {"pkg/frontend/extauthz", "pkg/state"},
-		"github.com/rs/zerolog":  {"pkg/telemetry", "pkg/cli"},
-		"github.com/prometheus/": {"pkg/telemetry"},
-		"golang.org/x/time/rate": {"pkg/limit", "pkg/telemetry"},
-		"go.yaml.in/yaml/":       {"pkg/config", "pkg/doctor/envoyconf"},
-		"github.com/spf13/cobra": {"pkg/cli"},
-		"github.com/spf13/pflag": {"pkg/cli"},
+		"github.com/envoyproxy/":    {"pkg/frontend/extauthz"},
+		"github.com/gaissmai/":      {"pkg/rule"},
+		"github.com/oschwald/":      {"pkg/country"},
+		"github.com/KimMachineGun/": {"pkg/cli"},
+		"go.etcd.io/bbolt":          {"pkg/state"},
+		"google.golang.org/":        {"pkg/frontend/extauthz", "pkg/state"},
+		"github.com/rs/zerolog":     {"pkg/telemetry", "pkg/cli"},
+		"github.com/prometheus/":    {"pkg/telemetry"},
+		"golang.org/x/time/rate":    {"pkg/limit", "pkg/telemetry"},
+		"go.yaml.in/yaml/":          {"pkg/config", "pkg/doctor/envoyconf"},
+		"github.com/spf13/cobra":    {"pkg/cli"},
+		"github.com/spf13/pflag":    {"pkg/cli"},
 	}
 }
 
