@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -184,6 +185,47 @@ func TestNoViewerIsTakenForAHealthCheck(t *testing.T) {
 			}
 			if asked := o.take(); len(asked) > 0 {
 				t.Errorf("the origin was reached: %v", asked)
+			}
+		})
+	}
+}
+
+// TestADecisionIsForOneRequest sends requests that are allowed and denied one after the
+// other on one connection: nothing of a decision is left for the next.
+func TestADecisionIsForOneRequest(t *testing.T) {
+	for _, e := range edges {
+		if e.unix {
+			continue
+		}
+		t.Run(e.file, func(t *testing.T) {
+			t.Parallel()
+			backend := startFake(t, byToken, status(200))
+			a := serve(t, e.unix, "--backend", backend.url())
+			o := startOrigin(t)
+			v := viewer{edge: e.start(t, e, a, o.address)}
+			client := http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+			defer client.CloseIdleConnections()
+			for i := range 20 {
+				token, want := "123", 200
+				if i%2 == 1 {
+					token, want = "1", 403
+				}
+				req, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://%s/%d?token=%s", v.edge.address, i, token), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Host = "tv.example.com:" + rig.Port(v.edge.address)
+				resp, err := client.Do(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+					t.Error(err)
+				}
+				resp.Body.Close()
+				if reached := len(o.take()) > 0; resp.StatusCode != want || reached != (want == 200) {
+					t.Errorf("request %d: status %d, want %d; the origin was reached: %t", i, resp.StatusCode, want, reached)
+				}
 			}
 		})
 	}

@@ -77,7 +77,7 @@ func TestThePathThatIsCheckedIsThePathThatIsServed(t *testing.T) {
 					}
 				})
 			}
-			const requests = 3000
+			const requests = 2000
 			for i := range requests {
 				queue <- fmt.Sprintf("GET %s HTTP/1.1\r\nHost: tv.example.com\r\nUser-Agent: %d\r\nConnection: close\r\n\r\n", randomTarget(random), i)
 			}
