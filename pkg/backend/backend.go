@@ -111,9 +111,7 @@ func assemble(c Config, send sender) (*Backend, error) {
 	if b.send == nil {
 		b.send = renewing(b.transport, maxAge)
 	}
-	b.pool = newPool(c, endpoints, func(ctx context.Context, e *endpoint) error {
-		return probe(ctx, b.send, e, c.UnavailableStatuses)
-	})
+	b.pool = newPool(c, endpoints, b.probe)
 	return b, nil
 }
 

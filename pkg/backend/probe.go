@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http/httptrace"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
@@ -21,6 +23,23 @@ const (
 	// the portal: a script goes on when its caller has left.
 	aftermath = 10 * time.Second
 )
+
+// probe probes an endpoint. Where what came on a kept connection was wrong, a new one
+// decides: viewers' questions were on it before, and it may be what is left of a reply
+// to one of them, or the end of one that was called off.
+func (b *Backend) probe(ctx context.Context, e *endpoint) error {
+	var kept atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(c httptrace.GotConnInfo) { kept.Store(c.Reused) },
+	})
+	err := probe(traced, b.send, e, b.config.UnavailableStatuses)
+	if err == nil || isSilent(err) || isOwn(err) || !kept.Load() || ctx.Err() != nil {
+		return err
+	}
+	send, done := b.apart()
+	defer done()
+	return probe(ctx, send, e, b.config.UnavailableStatuses)
+}
 
 // probe asks for an endpoint's probe URL. Any HTTP answer means that it is
 // there, save for a status that the operator counts as none.
