@@ -31,8 +31,9 @@ func limitsOf(b config.Backend) limit.Config {
 // ownKey marks the context of a session's own question.
 type ownKey struct{}
 
-// asOwn is for a session's own question: newcomers must not keep it from being asked,
-// nor can its viewer do so, to watch on in grace.
+// asOwn is for the repeated question of a session that the backend has allowed:
+// newcomers must not keep it from being asked, nor can its viewer do so, to watch on in
+// grace. A provisional session has no grace to win, and anybody can open many of them.
 func asOwn(ctx context.Context) context.Context { return context.WithValue(ctx, ownKey{}, true) }
 
 func isOwn(ctx context.Context) bool { return ctx.Value(ownKey{}) != nil }

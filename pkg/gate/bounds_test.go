@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -283,4 +284,41 @@ func TestWhileTheBackendIsAwayNoBoundIsMet(t *testing.T) {
 	for i := range 50 {
 		wantAllowed(t, g, from(paying, "123", i), check.Default)
 	}
+}
+
+// TestWhoWasLetInByADefaultIsANewcomerWhenTheBackendIsBack has an attacker come in by
+// the default on many streams, and hang the question about each when the backend is
+// back: they are his questions, and within the bounds of his address.
+func TestWhoWasLetInByADefaultIsANewcomerWhenTheBackendIsBack(t *testing.T) {
+	release := make(chan struct{})
+	var back atomic.Bool
+	p := newPortalWithProbe(t, holding(release), func(w http.ResponseWriter, _ *http.Request) {
+		if !back.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	e := newEvents()
+	g := open(t, one(p.URL, ", timeout: 20s, unavailable_statuses: [503], limits: {questions: 8, queue: 8, per_address: 2}", "allow"), e.notify)
+	<-e.turned
+	for i := range 40 {
+		wantAllowed(t, g, from(attacker, "held", i), check.Default)
+	}
+	back.Store(true)
+	<-e.turned
+	var all sync.WaitGroup
+	for i := range 40 {
+		all.Go(func() {
+			if d := g.Check(within(t, patience), from(attacker, "held", i)); d.Allow {
+				t.Errorf("an attacker is allowed: %+v", tell(d))
+			}
+		})
+	}
+	p.until(t, "the attacker's questions", func() bool { return len(p.asked()) >= 2 })
+	again(t, "the attacker's other questions to be turned away", func() bool { return len(of[check.TurnedAway](e)) > 0 })
+	wantAllowed(t, g, from(another, "123", 1), check.Backend)
+	if n := len(p.asked()); n > 3 {
+		t.Errorf("%d questions are under way, want 2 of the attacker's and one of a viewer", n)
+	}
+	close(release)
+	all.Wait()
 }

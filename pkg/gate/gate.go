@@ -223,7 +223,10 @@ func (g *Gate) renew(ctx context.Context, due *session.Question) bool {
 			return true
 		}
 		c, ok := l.asking.join(question{again: due.Session}, func(ctx context.Context) check.Decision {
-			g.sessions.Renew(due, l.ask(asOwn(ctx), l.asked(due.Backend), due.Request, due.Session, due.Number))
+			if due.Backend != "" { // Whom nobody has allowed yet is a newcomer.
+				ctx = asOwn(ctx)
+			}
+			g.sessions.Renew(due, l.ask(ctx, l.asked(due.Backend), due.Request, due.Session, due.Number))
 			return check.Decision{}
 		})
 		if ok {
