@@ -88,8 +88,8 @@ func (a *asker) end() {
 			a.leave(name)
 		}
 	}
-	if l := a.l; l.under != 0 || l.waiting != 0 || len(l.own) != 0 || len(l.turns) != 0 || l.quiet.Len() != len(l.addresses) {
-		a.t.Errorf("when all have left: %d under way, %d waiting", l.under, l.waiting)
+	if l := a.l; l.under != 0 || l.waiting() != 0 || len(l.own.turns) != 0 || len(l.newcomers.turns) != 0 || l.quiet.Len() != len(l.addresses) {
+		a.t.Errorf("when all have left: %d under way, %d waiting", l.under, l.waiting())
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package limit bounds the questions that one backend is asked: how many at once,
 // in all and for each viewer's address, and how many new ones each address may
 // begin. What is above the bound in all waits in a short queue, where addresses
-// take turns, and sessions' own questions come first.
+// take turns, and sessions' own questions take turns with newcomers'.
 package limit
 
 import (
@@ -62,11 +62,10 @@ type Limiter struct {
 	config Config
 	// under counts the questions that are under way.
 	under int
-	// own are the sessions' own questions that wait, and turns the addresses with
-	// others that wait, in the order in which they come. waiting counts all of them.
-	own     []*waiter
-	turns   []*address
-	waiting int
+	// own are the sessions' own questions that wait, and newcomers the others. wasOwn
+	// is set if the last that began after it waited was an own one.
+	own, newcomers line
+	wasOwn         bool
 
 	addresses map[netip.Prefix]*address
 	// quiet are the addresses without a question, longest first.
@@ -81,7 +80,6 @@ type address struct {
 	begins *rate.Limiter
 	// questions counts those under way and those that wait.
 	questions int
-	queue     []*waiter
 	// quiet is its place in Limiter.quiet, since when it is there; nil if it is not.
 	quiet *list.Element
 	since time.Time
@@ -91,6 +89,9 @@ type address struct {
 type waiter struct {
 	// of is the address that it counts for; nil for a session's own question.
 	of *address
+	// in is where it waits, if it has to, in the turns of from.
+	in   *line
+	from netip.Prefix
 	// settled is closed with its turn, or when it is turned away by err.
 	settled chan struct{}
 	err     error
@@ -112,7 +113,7 @@ func (l *Limiter) Set(c Config) {
 // Enter lets a question of a viewer's address in, at once or when it is its turn,
 // and leave ends it: it is to be called once. Otherwise the error is one of this
 // package's, also where ctx ended first. own is set for the repeated question of a
-// session: only the bound in all holds it, and it goes before every newcomer.
+// session: only the bound in all holds it, and every second turn is for such ones.
 func (l *Limiter) Enter(ctx context.Context, addr netip.Addr, own bool) (leave func(), err error) {
 	w, err := l.begin(addr, own, time.Now())
 	if err != nil {
@@ -135,14 +136,14 @@ func (l *Limiter) begin(addr netip.Addr, own bool, now time.Time) (*waiter, erro
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.forget(now)
-	w := &waiter{settled: make(chan struct{})}
+	w := &waiter{settled: make(chan struct{}), in: &l.own, from: shared(addr)}
 	if !own {
-		w.of = l.find(shared(addr))
+		w.in, w.of = &l.newcomers, l.find(w.from)
 		if err := l.refused(w.of, now); err != nil {
 			return nil, err
 		}
 	}
-	if l.under >= l.config.Questions && !l.hasRoom(w.of) {
+	if l.under >= l.config.Questions && !l.hasRoom(w) {
 		return nil, ErrQuestions
 	}
 	l.count(w.of, now)
@@ -151,7 +152,7 @@ func (l *Limiter) begin(addr netip.Addr, own bool, now time.Time) (*waiter, erro
 		close(w.settled)
 		return w, nil
 	}
-	l.enqueue(w)
+	w.in.enqueue(w)
 	return w, nil
 }
 
@@ -184,29 +185,45 @@ func (l *Limiter) times(of netip.Prefix) int {
 	return times
 }
 
-// hasRoom tells whether one more question of an address, or of a session, can wait.
-// In a full queue a session's takes the place of a newcomer's, and that of an
-// address the place of one of whoever has the most there, if that is more than its
-// own would be: a queue that few addresses fill is not closed for the others.
-func (l *Limiter) hasRoom(a *address) bool {
-	if l.waiting < l.config.Queue {
+// hasRoom tells whether one more question can wait. In a full queue it may take the
+// place of another.
+func (l *Limiter) hasRoom(w *waiter) bool {
+	if l.waiting() < l.config.Queue {
 		return true
 	}
-	var most *address
-	for _, other := range l.turns {
-		if most == nil || len(other.queue) > len(most.queue) {
-			most = other
-		}
-	}
-	if most == nil || a != nil && len(most.queue) <= len(a.queue)+1 {
+	t := l.yields(w)
+	if t == nil {
 		return false
 	}
-	last := most.queue[len(most.queue)-1]
-	l.dequeue(last)
+	last := t.queue[len(t.queue)-1]
+	last.in.dequeue(last)
 	l.uncount(last.of)
 	last.err = ErrQuestions
 	close(last.settled)
 	return true
+}
+
+// yields gives the turn that loses its last question to one more in a full queue; nil
+// if none does. Half of the queue is for sessions' own questions and half for
+// newcomers, as far as they need it. Within a half whoever has the most there makes
+// room, if that is more than the other's would be: a queue that few addresses fill is
+// not closed for the others.
+func (l *Limiter) yields(w *waiter) *turn {
+	half := (l.config.Queue + 1) / 2
+	switch own := w.in == &l.own; {
+	case own && l.own.waiting < half:
+		return l.newcomers.longest()
+	case !own && l.own.waiting > half:
+		return l.own.longest()
+	}
+	most, mine := w.in.longest(), 0
+	if t := w.in.turn(w.from); t != nil {
+		mine = len(t.queue)
+	}
+	if most == nil || len(most.queue) <= mine+1 {
+		return nil
+	}
+	return most
 }
 
 // leave ends a question that was under way, and the next one that waits begins.
@@ -229,7 +246,7 @@ func (l *Limiter) giveUp(w *waiter) {
 		}
 		l.under--
 	default:
-		l.dequeue(w)
+		w.in.dequeue(w)
 	}
 	l.uncount(w.of)
 	l.proceed()
@@ -237,9 +254,9 @@ func (l *Limiter) giveUp(w *waiter) {
 
 // proceed begins questions that wait, as many as there is room for.
 func (l *Limiter) proceed() {
-	for l.under < l.config.Questions && l.waiting > 0 {
+	for l.under < l.config.Questions && l.waiting() > 0 {
 		w := l.next()
-		l.dequeue(w)
+		w.in.dequeue(w)
 		l.under++
 		close(w.settled)
 	}

@@ -135,7 +135,7 @@ func TestABigNATMayAskMoreAndTheLongestPrefixCounts(t *testing.T) {
 	}
 }
 
-func TestASessionsOwnQuestionGoesBeforeNewcomers(t *testing.T) {
+func TestASessionsOwnQuestionHasTheNextTurn(t *testing.T) {
 	c := wide()
 	c.Questions, c.Queue = 1, 3
 	inBubble(t, c, func(a *asker) {
@@ -149,6 +149,34 @@ func TestASessionsOwnQuestionGoesBeforeNewcomers(t *testing.T) {
 			a.leave(name)
 		}
 		a.wantBegun("busy", "session", "a1", "b1")
+	})
+}
+
+// TestAViewerWithManySessionsKeepsNobodyElseOut has one viewer's sessions all ask at
+// the same time, and newcomers and another viewer's session beside them.
+func TestAViewerWithManySessionsKeepsNobodyElseOut(t *testing.T) {
+	c := wide()
+	c.Questions, c.Queue = 1, 4
+	inBubble(t, c, func(a *asker) {
+		for i := range 6 {
+			a.ask(fmt.Sprint("many", i), home(1), true)
+		}
+		a.wantRefused("many5", ErrQuestions)
+		a.ask("newcomer", home(2), false) // in the place of many4, and so on
+		a.wantRefused("many4", ErrQuestions)
+		a.ask("guest", home(2), false)
+		a.wantRefused("many3", ErrQuestions)
+		a.ask("session", home(3), true)
+		a.wantRefused("many2", ErrQuestions)
+		a.ask("third", home(2), false) // the half of newcomers is full
+		a.wantRefused("third", ErrQuestions)
+		if len(a.refused) != 5 {
+			t.Errorf("refused: %v", a.refused)
+		}
+		for _, name := range []string{"many0", "many1", "newcomer", "session"} {
+			a.leave(name)
+		}
+		a.wantBegun("many0", "many1", "newcomer", "session", "guest")
 	})
 }
 

@@ -82,18 +82,24 @@ func (c *crowd) holds() {
 	if l.under != len(c.inside) || l.under > c.config.Questions {
 		c.t.Fatalf("%d under way, the Limiter says %d, and %d is the most", len(c.inside), l.under, c.config.Questions)
 	}
-	if l.waiting > c.config.Queue || l.waiting > 0 && l.under < c.config.Questions {
-		c.t.Fatalf("%d wait (at most %d) while %d of %d are under way", l.waiting, c.config.Queue, l.under, c.config.Questions)
+	if l.waiting() > c.config.Queue || l.waiting() > 0 && l.under < c.config.Questions {
+		c.t.Fatalf("%d wait (at most %d) while %d of %d are under way", l.waiting(), c.config.Queue, l.under, c.config.Questions)
 	}
-	queued := len(l.own)
-	for _, a := range l.turns {
-		if len(a.queue) == 0 {
-			c.t.Fatal("an address without a question has a turn")
+	queued := map[netip.Prefix]int{}
+	for _, of := range []*line{&l.own, &l.newcomers} {
+		waiting := 0
+		for _, t := range of.turns {
+			if len(t.queue) == 0 {
+				c.t.Fatal("an address without a question has a turn")
+			}
+			waiting += len(t.queue)
+			if of == &l.newcomers {
+				queued[t.of] = len(t.queue)
+			}
 		}
-		queued += len(a.queue)
-	}
-	if queued != l.waiting {
-		c.t.Fatalf("%d wait, and %d are counted", queued, l.waiting)
+		if waiting != of.waiting {
+			c.t.Fatalf("%d wait, and %d are counted", waiting, of.waiting)
+		}
 	}
 	under := map[netip.Prefix]int{}
 	for _, i := range c.inside {
@@ -102,7 +108,7 @@ func (c *crowd) holds() {
 		}
 	}
 	for p, a := range l.addresses {
-		if n := under[p] + len(a.queue); n != a.questions || n > c.config.PerAddress {
+		if n := under[p] + queued[p]; n != a.questions || n > c.config.PerAddress {
 			c.t.Fatalf("%s has %d questions, is counted with %d, and %d is the most", p, n, a.questions, c.config.PerAddress)
 		}
 		if (a.questions == 0) != (a.quiet != nil) {
@@ -133,8 +139,8 @@ func TestNoOrderOfEventsBreaksABound(t *testing.T) {
 				synctest.Wait()
 			}
 			c.holds()
-			if c.l.under != 0 || c.l.waiting != 0 {
-				t.Errorf("seed %d: %d under way and %d waiting when all have left", seed, c.l.under, c.l.waiting)
+			if c.l.under != 0 || c.l.waiting() != 0 {
+				t.Errorf("seed %d: %d under way and %d waiting when all have left", seed, c.l.under, c.l.waiting())
 			}
 		})
 	}
@@ -166,8 +172,8 @@ func TestManyAskAtTheSameTime(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if most > 4 || most == 0 || l.under != 0 || l.waiting != 0 {
-		t.Errorf("at most %d at once, %d under way and %d waiting in the end", most, l.under, l.waiting)
+	if most > 4 || most == 0 || l.under != 0 || l.waiting() != 0 {
+		t.Errorf("at most %d at once, %d under way and %d waiting in the end", most, l.under, l.waiting())
 	}
 }
 
@@ -198,7 +204,7 @@ func BenchmarkTurnAway(b *testing.B) {
 	}
 	for {
 		l.mu.Lock()
-		full := l.waiting == 256
+		full := l.waiting() == 256
 		l.mu.Unlock()
 		if full {
 			break

@@ -10,41 +10,78 @@ import (
 
 // The Limiter's lock is held in all that is here.
 
-func (l *Limiter) enqueue(w *waiter) {
+// line is where questions of one kind wait. Addresses take turns in it, in the order
+// in which they come.
+type line struct {
+	turns   []*turn
+	waiting int
+}
+
+// turn is an address's, with its questions that wait: one at least.
+type turn struct {
+	of    netip.Prefix
+	queue []*waiter
+}
+
+// turn gives that of an address; nil if it has none.
+func (l *line) turn(of netip.Prefix) *turn {
+	for _, t := range l.turns {
+		if t.of == of {
+			return t
+		}
+	}
+	return nil
+}
+
+// longest gives the turn with the most questions; nil if there is none.
+func (l *line) longest() *turn {
+	var most *turn
+	for _, t := range l.turns {
+		if most == nil || len(t.queue) > len(most.queue) {
+			most = t
+		}
+	}
+	return most
+}
+
+func (l *line) enqueue(w *waiter) {
+	t := l.turn(w.from)
+	if t == nil {
+		t = &turn{of: w.from}
+		l.turns = append(l.turns, t)
+	}
+	t.queue = append(t.queue, w)
 	l.waiting++
-	a := w.of
-	if a == nil {
-		l.own = append(l.own, w)
-		return
+}
+
+// dequeue takes a question out, wherever it is.
+func (l *line) dequeue(w *waiter) {
+	t := l.turn(w.from)
+	if t.queue = without(t.queue, w); len(t.queue) == 0 {
+		l.turns = without(l.turns, t)
 	}
-	if len(a.queue) == 0 {
-		l.turns = append(l.turns, a)
-	}
-	a.queue = append(a.queue, w)
+	l.waiting--
 }
 
 // next is the question that is to begin next. An address with more of them has its
 // next turn after all others.
-func (l *Limiter) next() *waiter {
-	if len(l.own) > 0 {
-		return l.own[0]
-	}
-	a := l.turns[0]
-	l.turns = append(slices.Delete(l.turns, 0, 1), a)
-	return a.queue[0]
+func (l *line) next() *waiter {
+	t := l.turns[0]
+	l.turns = append(slices.Delete(l.turns, 0, 1), t)
+	return t.queue[0]
 }
 
-// dequeue takes a question out of the queue, wherever it is.
-func (l *Limiter) dequeue(w *waiter) {
-	l.waiting--
-	a := w.of
-	if a == nil {
-		l.own = without(l.own, w)
-		return
+func (l *Limiter) waiting() int { return l.own.waiting + l.newcomers.waiting }
+
+// next is the question that is to begin next: a session's own, and a newcomer's after
+// it. Who has been allowed is not kept waiting by a flood of newcomers, nor are they by
+// the many sessions that a viewer can have.
+func (l *Limiter) next() *waiter {
+	l.wasOwn = l.own.waiting > 0 && (!l.wasOwn || l.newcomers.waiting == 0)
+	if l.wasOwn {
+		return l.own.next()
 	}
-	if a.queue = without(a.queue, w); len(a.queue) == 0 {
-		l.turns = without(l.turns, a)
-	}
+	return l.newcomers.next()
 }
 
 func without[T comparable](all []T, one T) []T {
