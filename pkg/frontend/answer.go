@@ -11,7 +11,7 @@ import (
 
 // Field is one thing that a proxy is told beside allow or deny.
 type Field struct {
-	// Header is the name of the header that carries it.
+	// Header is the name of the header that carries it, in net/http's spelling.
 	Header string
 	// Lower is Header as HTTP/2 spells it.
 	Lower string
@@ -69,9 +69,12 @@ func isPrintable(s string) bool {
 
 // setFields sets the fields that have a value as headers.
 func setFields(h http.Header, d check.Decision) {
-	for _, f := range Fields(&d) {
-		if f.Value != "" {
-			h.Set(f.Header, f.Value)
+	fields := Fields(&d)
+	values := new([FieldCount]string)
+	for i := range fields {
+		if value := fields[i].Value; value != "" {
+			values[i] = value
+			h[fields[i].Header] = values[i : i+1 : i+1]
 		}
 	}
 }

@@ -46,9 +46,9 @@ func (c Config) Check(ctx context.Context, peer net.Addr, said Context) check.De
 	r, reason, why := c.read(peer, said)
 	d := check.Decision{Reason: reason, Outcome: check.Outcome{Err: why}}
 	if reason == "" {
-		ctx, cancel := withDeadline(ctx, said.Wait)
-		defer cancel()
-		d = c.Checker.Check(ctx, &r)
+		patience := newPatience(ctx, said.Wait, start)
+		defer patience.end()
+		d = c.Checker.Check(patience, &r)
 	}
 	if left := errors.Is(ctx.Err(), context.Canceled); c.Record != nil && !left {
 		c.Record(&r, d, time.Since(start))
@@ -65,15 +65,4 @@ func (c Config) read(peer net.Addr, said Context) (check.Request, check.Reason, 
 		return check.Request{Proxy: said.Proxy}, check.BadCheck, fmt.Errorf("%v may not ask: list it in callers if it is your proxy", peer)
 	}
 	return said.Request(c.Trusts)
-}
-
-// withDeadline gives ctx the deadline of a caller that said it waits this long.
-func withDeadline(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
-	if _, stated := ctx.Deadline(); wait <= 0 && !stated {
-		wait = defaultWait
-	}
-	if wait <= 0 || wait > MaxWait {
-		wait = MaxWait
-	}
-	return context.WithTimeout(ctx, wait)
 }

@@ -101,6 +101,9 @@ func peer(r *http.Request) net.Addr {
 	return net.TCPAddrFromAddrPort(remote)
 }
 
+// noBody is the Content-Length of every answer.
+var noBody = []string{"0"}
+
 // bodyLinger is how long a caller that announced a body may go on sending it
 // after its answer. Closing under it would reset the connection, and the
 // answer could be lost.
@@ -113,7 +116,7 @@ const bodyLinger = time.Second
 func write(w http.ResponseWriter, r *http.Request, status int) {
 	h := w.Header()
 	h["Date"] = nil
-	h.Set("Content-Length", "0")
+	h["Content-Length"] = noBody
 	if r.ContentLength != 0 && r.ProtoMajor < 2 {
 		h.Set("Connection", "close")
 		// An error means only that the server's own read timeout applies.
