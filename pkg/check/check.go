@@ -106,8 +106,8 @@ type Outcome struct {
 	// Once is set where the backend's preset has tokens that die, so that it is
 	// never asked about one again.
 	Once bool
-	// Err says why there was no complete reply. It is for the log, never for a
-	// viewer.
+	// Err says why there was no complete reply, or what in the body of one denied. It
+	// is for the log, never for a viewer.
 	Err error
 }
 

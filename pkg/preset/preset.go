@@ -152,11 +152,26 @@ func (p Preset) Meaning(o check.Outcome, body []byte) []string {
 	case o.AuthDuration > 0:
 		lines = append(lines, fmt.Sprintf("X-AuthDuration: the question is put again before %s are over, while the viewer watches", o.AuthDuration))
 	}
-	switch {
-	case o.MaxSessions > 0 && o.User != "":
-		lines = append(lines, fmt.Sprintf("X-Max-Sessions: user %s may have %d at once", o.User, o.MaxSessions))
-	case o.MaxSessions > 0:
-		lines = append(lines, "X-Max-Sessions means nothing here: there is no X-UserId with it")
+	if limit := limitInWords(o); limit != "" {
+		lines = append(lines, limit)
 	}
 	return lines
+}
+
+// limitInWords says how many may watch as one user, by the reply.
+func limitInWords(o check.Outcome) string {
+	most := o.MaxSessions
+	if most == 0 && o.Unique {
+		most = 1
+	}
+	switch {
+	case most == 0:
+		return ""
+	case o.User == "":
+		return "X-Max-Sessions and X-Unique count nobody without an X-UserId"
+	case o.Unique:
+		return fmt.Sprintf("X-Max-Sessions, X-Unique: viewers at a time as user %s: %d, and the newest wins; \"users\" in a config can say otherwise", o.User, most)
+	default:
+		return fmt.Sprintf("X-Max-Sessions: viewers at a time as user %s: %d; \"users\" in a config can say otherwise", o.User, most)
+	}
 }
