@@ -89,8 +89,11 @@ func (s *Store) join(rules *Rules, r *check.Request, atOnce bool) Joined {
 	if j, ok := f.find(); ok {
 		return j
 	}
-	if f.crowded != nil {
+	switch {
+	case f.crowded != nil:
 		return decided(check.Decision{Reason: check.Limit, Outcome: f.crowded.outcome})
+	case f.unanswered:
+		return decided(check.Decision{Reason: check.Unanswered})
 	}
 	if why, ok := s.denials.has(denialOf(rules, r), now); ok {
 		return decided(check.Decision{Reason: why})
@@ -114,6 +117,8 @@ type finder struct {
 	lapsed *session
 	// crowded is one that would have been joined, were there a place for its viewer.
 	crowded *session
+	// unanswered is set if there is one about which a question has just failed.
+	unanswered bool
 }
 
 // find tries the joins that the route has, the surest first.
@@ -160,7 +165,7 @@ func (f *finder) in(g *group) (Joined, bool) {
 			continue
 		}
 		if j, ok := f.use(n); ok {
-			if j.Decided {
+			if j.Decided && j.Decision.Allow {
 				f.keepOthers(g, n)
 			}
 			return j, true
@@ -274,7 +279,8 @@ func (f *finder) use(n *session) (Joined, bool) {
 		return f.joined(n, check.Grace)
 	case n.provisional && f.now.Before(n.retry):
 		// The backend is there, and has not allowed it: it is as any newcomer.
-		return decided(check.Decision{Reason: check.Unanswered}), true
+		f.unanswered = true
+		return Joined{}, false
 	case n.provisional:
 		return Joined{Due: n.question()}, true
 	case due.IsZero() || f.now.Before(due):

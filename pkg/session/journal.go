@@ -317,7 +317,7 @@ func (c clock) revived(r *Record) *session {
 		id: r.ID, text: r.ID.String(), terms: newTerms(r.Query),
 		rules:   &Rules{Route: r.Route, Idle: r.Idle, Max: r.Max, Grace: r.Grace, AllowUnavailable: r.Provisional, Once: r.Once},
 		started: at(r.Started), last: at(r.Last), answered: at(r.Answered), returned: at(r.Returned), saved: at(r.Last),
-		active: c.lately(r.Last), unsure: true, since: at(r.Started), held: at(r.Held),
+		active: c.lately(r.Last), unsure: r.Held.IsZero(), since: at(r.Started), held: at(r.Held),
 		requests: r.Requests, provisional: r.Provisional,
 		outcome: check.Outcome{
 			Verdict: verdict, Backend: r.Backend, User: r.User, SessionName: r.SessionName,

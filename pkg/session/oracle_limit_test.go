@@ -29,14 +29,22 @@ type limits struct {
 	// restarted is set if there was a restart since it began: then its since is not
 	// what it was.
 	restarted bool
+	// sure is set if it was seen since the last restart.
+	sure bool
 }
 
 // userWith is the user of a token. One token names nobody.
 func userWith(query string) string {
-	if query == "seq=7" {
+	switch query {
+	case "seq=7":
 		return ""
+	case "token=1&_HLS_msn=3":
+		return "user token=1"
+	case "CMCD=bl%3d1&token=2":
+		return "user token=2"
+	default:
+		return "user " + query
 	}
-	return "user " + query
 }
 
 func userOfViewing(v *viewing) string { return userWith(v.asked.Query) }
@@ -64,7 +72,8 @@ func (o *oracle) others(user, but string, now time.Time, most bool) map[string]t
 		if userOfViewing(v) != user || person == but || v.provisional && v.limits.confirmed.IsZero() {
 			continue
 		}
-		counts := !v.ended && now.Sub(v.limits.seen) < time.Minute
+		// After a restart the first to ask have the places.
+		counts := !v.ended && now.Sub(v.limits.seen) < time.Minute && v.limits.sure
 		if most {
 			counts = now.Sub(v.limits.seenLate) < time.Minute+deniedFor && (!v.ended || now.Sub(v.limits.endedAt) <= deniedFor)
 		}
@@ -89,7 +98,7 @@ func (o *oracle) watches(v *viewing, now time.Time) {
 		}
 	}
 	l := &v.limits
-	l.seen, l.seenLate, l.since, l.restarted = now, now, since, restarted
+	l.seen, l.seenLate, l.since, l.restarted, l.sure = now, now, since, restarted, true
 }
 
 func (o *oracle) confirmed(v *viewing, at time.Time) {
@@ -100,7 +109,7 @@ func (o *oracle) confirmed(v *viewing, at time.Time) {
 func (o *oracle) restarted() {
 	now := time.Now()
 	for _, v := range o.known {
-		v.limits.restarted = true
+		v.limits.restarted, v.limits.sure = true, false
 		if may := latest(v.limits.seen, v.late).Add(savedAtLeast); may.After(v.limits.seenLate) {
 			v.limits.seenLate = may
 		}
@@ -165,20 +174,27 @@ func (o *oracle) watchesToo(v *viewing, now time.Time) bool {
 	return is
 }
 
-// lookAtLimits takes in which sessions a limit has ended, and gives what is wrong.
-func (o *oracle) lookAtLimits(now time.Time) string {
-	var news []*viewing
+// hear takes in which sessions a limit has ended.
+func (o *oracle) hear() {
 	o.w.mu.Lock()
+	defer o.w.mu.Unlock()
 	for i, e := range o.w.events[o.heard:] {
 		e, ended := e.(check.SessionEnded)
 		if v := o.known[e.ID]; ended && v != nil && !v.ended && e.Reason == string(Limit) {
 			o.over(v)
 			v.limits.limited, v.limits.endedAt = true, o.w.told[o.heard+i]
-			news = append(news, v)
+			o.news = append(o.news, v)
 		}
 	}
 	o.heard = len(o.w.events)
-	o.w.mu.Unlock()
+}
+
+// lookAtLimits gives what is wrong about which sessions a limit has ended, and about
+// how many there are.
+func (o *oracle) lookAtLimits(now time.Time) string {
+	o.hear()
+	news := o.news
+	o.news = nil
 	for _, v := range news {
 		if wrong := o.endedByLimit(v, v.limits.endedAt); wrong != "" {
 			return fmt.Sprintf("a limit ended the session of %s?%s of %s: %s", v.asked.Path, v.asked.Query, o.person(&v.asked), wrong)

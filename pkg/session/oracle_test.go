@@ -20,7 +20,8 @@ type oracle struct {
 	returned time.Time // when the backend was there again
 	readers  []reader
 	limit    limitRule
-	heard    int // of the events
+	heard    int        // of the events
+	news     []*viewing // that a limit has ended
 }
 
 // viewing is what the oracle knows of a session.
@@ -156,6 +157,7 @@ func (o *oracle) decided(r *check.Request, d check.Decision, now time.Time) stri
 	asked := slices.ContainsFunc(o.w.asked, func(q question) bool { return !q.again })
 	o.w.mu.Unlock()
 	o.learn()
+	o.hear()
 	if wrong := o.missed(r, d, now); wrong != "" {
 		return wrong
 	}

@@ -254,3 +254,19 @@ func TestQuestionsAboutProvisionalSessionsAreBounded(t *testing.T) {
 		w.wantLive(500, "all became sessions")
 	})
 }
+
+// A session about which the backend does not answer keeps nobody out whom another
+// lets in.
+func TestAProvisionalSessionInDoubtHidesNoOther(t *testing.T) {
+	rules := openRoute()
+	rules.Join.ID = true
+	inWorldOf(t, rules, withKeys(t), func(w *world) {
+		w.want(entry+"?token=1", "allow backend")
+		w.goAway(true)
+		id := w.wantOf(request("/live/ch1.m3u8?token=2"), "allow default").ID
+		w.fail(true)
+		w.goAway(false)
+		w.want("/live/ch1-4.ts", "deny unanswered")
+		w.want(segment+"?altagate_id="+id, "allow session")
+	})
+}

@@ -133,8 +133,9 @@ type session struct {
 	// unsure is set where active is when it may have asked last before a restart.
 	unsure bool
 	// held is set once a limit has ended the session: until then what was its is
-	// denied. judged is when it was last found that there is no place for it.
-	held, judged time.Time
+	// denied. judged is that there was no place for it.
+	held   time.Time
+	judged judgement
 
 	// asking is set while the session's question is under way; after a failure it
 	// is not repeated before retry.

@@ -28,7 +28,7 @@ const (
 	judgedFor = time.Second
 	// maxCounted is the highest limit that is one. A user with more is no person, and
 	// to count them would hold up everybody else.
-	maxCounted = 1000
+	maxCounted = 100
 )
 
 // user is whom a backend knows by an X-UserId.
@@ -61,6 +61,8 @@ type account struct {
 	// newest is set where the newest wins.
 	newest   bool
 	answered time.Time
+	// changes counts who came and went.
+	changes int
 }
 
 // told takes over what an answer says of its user's limit. It reports whether that is
@@ -89,6 +91,7 @@ func (s *Store) enrol(n *session) {
 	}
 	p.account.told(&n.outcome, n.answered)
 	p.counted = p.account.sessions.PushFront(n)
+	p.account.changes++
 }
 
 // disenrol takes a session from those of its user.
@@ -98,6 +101,7 @@ func (s *Store) disenrol(n *session) {
 		return
 	}
 	p.account.sessions.Remove(p.counted)
+	p.account.changes++
 	if p.account.sessions.Len() == 0 {
 		delete(s.users, p.user)
 	}
@@ -111,6 +115,7 @@ func (s *Store) count(n *session, now time.Time) {
 	}
 	if !n.isActive(now) {
 		n.since = s.began(n, now)
+		n.places.account.changes++
 	}
 	n.active, n.unsure = now, false
 	n.places.account.sessions.MoveToFront(n.places.counted)
@@ -154,19 +159,30 @@ func (v viewer) like(other viewer) bool {
 }
 
 // full tells whether as many viewers as a limit allows watch, and one is not among
-// them.
-func (a *account) full(limit int, v viewer, now time.Time) bool {
+// them. With sure, what may have gone before a restart does not count.
+func (a *account) full(limit int, v viewer, sure bool, now time.Time) bool {
 	if a == nil || limit == 0 || a.sessions.Len() < limit {
 		return false
 	}
 	all, mine := a.watchers(v, now, now)
-	return len(mine.sessions) == 0 && len(all)-1 >= limit
+	counts := func(w *watcher) bool { return len(w.sessions) > 0 && (w.sure || !sure) }
+	if counts(mine) {
+		return false
+	}
+	others := 0
+	for _, w := range all {
+		if counts(w) {
+			others++
+		}
+	}
+	return others >= limit
 }
 
 // resumes tells whether a session that would be joined may be: one that was not
-// active needs a place for its viewer as a newcomer does, but takes none away.
+// active, or may not have been before a restart, needs a place for its viewer as a
+// newcomer does, but takes none away.
 func (s *Store) resumes(n *session, now time.Time) bool {
-	if n.places.counted == nil || n.isActive(now) {
+	if n.places.counted == nil || n.isActive(now) && !n.unsure {
 		return true
 	}
 	if !s.stillFull(n, now) {
@@ -180,15 +196,24 @@ func (s *Store) resumes(n *session, now time.Time) bool {
 
 // stillFull tells whether there is no place for the viewer of a session.
 func (s *Store) stillFull(n *session, now time.Time) bool {
-	if !n.judged.IsZero() && now.Sub(n.judged) < judgedFor {
+	a := s.users[knownAs(&n.outcome)]
+	switch {
+	case a == nil:
+		return false
+	case n.judged.of == a && n.judged.changes == a.changes && now.Sub(n.judged.at) < judgedFor:
 		return true
-	}
-	if a := s.users[knownAs(&n.outcome)]; a == nil || !a.full(a.limit, n.place.viewer, now) {
-		n.judged = time.Time{}
+	case !a.full(a.limit, n.place.viewer, n.unsure, now):
 		return false
 	}
-	n.judged = now
+	n.judged = judgement{a, a.changes, now}
 	return true
+}
+
+// judgement is that there was no place, as long as nobody came or went.
+type judgement struct {
+	of      *account
+	changes int
+	at      time.Time
 }
 
 // Over tells whether there is no place for the viewer of a request that an outcome
@@ -197,7 +222,7 @@ func (s *Store) Over(rules *Rules, r *check.Request, o check.Outcome) bool {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.users[knownAs(&o)].full(limitOf(&o), viewerOf(rules, r), now)
+	return s.users[knownAs(&o)].full(limitOf(&o), viewerOf(rules, r), false, now)
 }
 
 // watcher is a viewer who watches as a user, since when, and by which active sessions.
@@ -260,6 +285,9 @@ func (s *Store) crowd(n *session, newcomer bool, now time.Time) (gone []*watcher
 	if len(all) <= limit || len(mine.sessions) > 0 && !lowered {
 		return nil, true // Who watches may watch something else.
 	}
+	if newcomer && !lowered && !n.outcome.Unique {
+		return nil, false
+	}
 	slices.SortStableFunc(all, func(a, b *watcher) int {
 		switch {
 		case n.outcome.Unique && newcomer && a != b && (a == mine || b == mine):
@@ -296,12 +324,13 @@ func (s *Store) displaceAll(gone []*watcher, now time.Time) {
 func (s *Store) displace(n *session, now time.Time) {
 	s.events = append(s.events, n.ended(Limit))
 	s.disenrol(n)
-	n.held, n.judged = now.Add(silence), now
+	n.held, n.unsure = now.Add(silence), false
 	// It is the first to go where there is no room.
 	s.order(n).MoveToBack(n.places.used)
 	s.shares[n.place.viewer.addr].MoveToBack(n.places.shared)
 	s.agenda.move(n, n.held)
 	s.mark(n)
+	n.saved = now
 	s.nudge()
 }
 
@@ -315,6 +344,7 @@ func (f *finder) retry(n *session) {
 	n.held = f.now.Add(silence)
 	if f.now.Sub(n.saved) >= silence/4 {
 		f.store.mark(n)
+		n.saved = f.now
 	}
 	f.crowded = n
 }

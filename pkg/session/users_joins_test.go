@@ -200,3 +200,19 @@ func TestARepeatedAnswerCanNameAnotherUser(t *testing.T) {
 		w.wantOf(device(3, tv1), "allow backend") // Nobody is u1 any more.
 	})
 }
+
+// After a restart it is not known to the second who had a place: the first to ask has
+// it, and nobody else.
+func TestARestartGivesNoPlaceTwice(t *testing.T) {
+	inWorldOf(t, viewers(), Config{Journal: newDisk()}, func(w *world) {
+		w.script(family(1, false))
+		w.wantOf(device(1, tv1), "allow backend")
+		w.pass(time.Minute)
+		w.wantOf(device(2, tv1), "allow backend")
+		w.restart()
+		w.wantOf(device(3, tv1), "deny limit")
+		w.wantOf(device(2, segment), "allow session")
+		w.wantOf(device(1, segment), "deny limit")
+		w.wantOf(device(2, tv2), "allow backend")
+	})
+}
