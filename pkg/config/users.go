@@ -3,7 +3,7 @@ package config
 // The bounds on users.
 const (
 	// maxSessions is the highest limit of a user: one with more is no person.
-	maxSessions = 1000
+	maxSessions = 100
 
 	exampleUsers = "users: {max_sessions: 2}"
 )
@@ -11,7 +11,7 @@ const (
 // Users limit how many viewers may watch at a time as one user of a backend, whom
 // its reply names by X-UserId. The zero value limits nobody, whatever the reply says.
 type Users struct {
-	// MaxSessions is how many where the reply has no X-Max-Sessions, 1 to 1000; 0
+	// MaxSessions is how many where the reply has no X-Max-Sessions, 1 to 100; 0
 	// means any number. What one viewer watches counts once.
 	MaxSessions int
 	// OnExceed is what happens when there is one more; "" means EndOldest where the
