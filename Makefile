@@ -51,7 +51,7 @@ lint: .deps/bin/golangci-lint ## gofmt, go vet and golangci-lint
 	GOBIN=$(CURDIR)/.deps/bin go -C test/tools install tool
 	@touch $@
 
-bench: deps ## what a check costs, against the same proxies asking a server that does nothing
+bench: deps ## what a check costs, beside servers that do nothing and proxies that ask by themselves; writes docs/benchmarks.md
 	BENCH=$(BENCH) go test -tags $(TAGS) -count=1 -timeout 30m -run '^TestBench$$' -v ./test/bench
 
 fuzz: ## run each fuzz target for FUZZTIME (30s)

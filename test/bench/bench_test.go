@@ -1,13 +1,12 @@
-// Package bench measures what a check costs: requests through nginx and Envoy
-// with the shipped configs, once asking altagate and once asking a server that
-// answers at once without work (nowork). Both sides have the same origin, the
-// same load and a proxy with one worker; altagate asks a backend, which does no
-// work either. Short rounds of both sides take turns, so that whatever else the
-// machine does meets both. Nothing is asserted about speed.
+// Package bench measures what a check costs: requests through nginx and Envoy with
+// the shipped configs, and without a proxy, once asking altagate and once asking a
+// rival: a server that answers at once without work (nowork), or the backend itself.
+// Both sides have the same origin, the same load and a proxy with one worker. Short
+// rounds of both sides take turns, so that whatever else the machine does meets
+// both. Nothing is asserted about speed.
 package bench
 
 import (
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,14 +18,17 @@ import (
 	"github.com/altagate/altagate/test/rig"
 )
 
-// connections is how many viewers' connections wrk keeps busy.
+// connections is how many viewers' connections are kept busy.
 const connections = 16
 
-// plan is how long a run is.
-type plan struct{ rounds, seconds int }
+// plan is how long a run is. A short one leaves most comparisons out.
+type plan struct {
+	rounds, seconds int
+	short           bool
+}
 
 func TestBench(t *testing.T) {
-	plans := map[string]plan{"full": {7, 3}, "short": {3, 1}}
+	plans := map[string]plan{"full": {5, 3, false}, "short": {3, 1, true}}
 	chosen := os.Getenv("BENCH")
 	if chosen == "" {
 		t.Skip(`the environment variable BENCH is not set; "make bench" sets it`)
@@ -35,18 +37,26 @@ func TestBench(t *testing.T) {
 	if !ok {
 		t.Fatalf("BENCH is %q: it must be full or short", chosen)
 	}
-	wrk := rig.Program(t, "wrk")
-	bin := build(t)
-	for _, e := range edges() {
-		t.Run(e.name, func(t *testing.T) {
-			origin := startOrigin(t)
-			rival := e.withNoWork(t, bin, origin)
-			for _, c := range cases() {
-				compare(t, wrk, p, e, c, rival, e.withAltagate(t, bin, origin, c))
-			}
-			rival.allChecked(t, rival.requests)
-		})
+	b := bench{plan: p, bin: build(t)}
+	b.origin = startOrigin(t)
+	for _, c := range comparisons() {
+		if p.short && !c.short {
+			continue
+		}
+		t.Run(c.title(), func(t *testing.T) { b.compare(t, c) })
 	}
+	if !p.short && !t.Failed() {
+		b.write(t)
+	}
+}
+
+// bench is a run of all comparisons.
+type bench struct {
+	plan   plan
+	bin    string // the directory of altagate and nowork
+	origin string
+	// done are the comparisons that have ended, with their rounds.
+	done []result
 }
 
 // kind is what altagate does with each check.
@@ -58,37 +68,41 @@ type kind struct {
 	viewers int
 }
 
-func cases() []kind {
-	return []kind{
-		{"joins a session", "[token, client]", 100},
-		{"asks the backend", "[]", 0},
-	}
-}
+func joins() kind { return kind{"joins a session", "[token, client]", 100} }
+func asks() kind  { return kind{"asks the backend", "[]", 0} }
 
 // compare takes turns between the two sides, and reports.
-func compare(t *testing.T, wrk string, p plan, e edge, k kind, rival, tested *side) {
+func (b *bench) compare(t *testing.T, c comparison) {
 	t.Helper()
+	rival, tested := c.rival(t, b, c), b.altagate(t, c)
+	k := c.kind
+	c.edge.load(t, rival, k, "warm-up", 1)
+	c.edge.load(t, tested, k, "warm-up", 1)
 	var rounds []round
-	rival.run(t, wrk, k, "warm-up", 1)
-	tested.run(t, wrk, k, "warm-up", 1)
-	for i := range p.rounds {
-		name := fmt.Sprintf("round%d", i+1)
+	for i := range b.plan.rounds {
+		name := "round" + strconv.Itoa(i+1)
 		if k.viewers > 0 {
 			name = "viewers" // The same in each round, so that their sessions are there.
 		}
 		rounds = append(rounds, round{
-			altagate: tested.run(t, wrk, k, name, p.seconds),
-			noWork:   rival.run(t, wrk, k, name, p.seconds),
+			altagate: c.edge.load(t, tested, k, name, b.plan.seconds),
+			rival:    c.edge.load(t, rival, k, name, b.plan.seconds),
 		})
 	}
 	if k.viewers == 0 {
 		tested.allChecked(t, tested.requests)
-	} else if asked := tested.answered(t); asked > tested.requests/2 {
+	} else if asked, counts := tested.answered(t); counts && asked > tested.requests/2 {
 		t.Errorf("%d of %d requests were asked about: they did not join sessions", asked, tested.requests)
 	}
-	if !t.Failed() {
-		report(t.Output(), e.name, k, p, rounds)
+	if c.against == noWorkServer {
+		rival.allChecked(t, rival.requests)
 	}
+	if t.Failed() {
+		return
+	}
+	r := result{c, rounds}
+	b.done = append(b.done, r)
+	r.print(t.Output(), b.plan)
 }
 
 // build builds altagate as it is released, and nowork, and gives their directory.
@@ -109,10 +123,14 @@ func build(t *testing.T) string {
 type side struct {
 	// address is where viewers ask the proxy.
 	address string
-	// asked is the server whose work is measured.
+	// asked is the server whose work is measured; nil if it is a backend that is
+	// not one process.
 	asked *rig.Process
-	// backend is what altagate asks, and nil where there is none.
+	// backend is what altagate asks; nil where there is none that is one process.
 	backend *rig.Process
+	// counter counts what it answered, and nobody asks anything behind it; nil if
+	// there is none.
+	counter *rig.Process
 	// requests is how many viewers' requests were answered.
 	requests int
 }
@@ -125,66 +143,35 @@ type sample struct {
 }
 
 // round is one sample of each side, taken one after the other.
-type round struct{ altagate, noWork sample }
-
-// run puts load on the proxy for some seconds. A request that is not answered
-// well fails the test.
-func (s *side) run(t *testing.T, wrk string, k kind, name string, seconds int) sample {
-	t.Helper()
-	asked, backend := cpuTime(t, s.asked), cpuTime(t, s.backend)
-	args := []string{
-		"-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s",
-		"-s", "testdata/viewer.lua", "http://" + s.address, "--", name,
-	}
-	if k.viewers > 0 {
-		args = append(args, strconv.Itoa(k.viewers))
-	}
-	code, printed := rig.Run(t, wrk, args...)
-	asked, backend = cpuTime(t, s.asked)-asked, cpuTime(t, s.backend)-backend
-	line := regexp.MustCompile(`(?m)^result .*$`).FindString(printed)
-	var requests, took, p99, refused, broken int
-	_, err := fmt.Sscanf(line, "result %d %d %d %d %d", &requests, &took, &p99, &refused, &broken)
-	if code != 0 || err != nil {
-		t.Fatalf("wrk ended with code %d and printed\n%s", code, printed)
-	}
-	if requests == 0 || refused != 0 || broken != 0 {
-		t.Fatalf("of %d requests %d were answered by a status of 400 or above; %d sockets failed", requests, refused, broken)
-	}
-	s.requests += requests
-	return sample{
-		rate:       float64(requests) / float64(took) * 1e6,
-		p99ms:      float64(p99) / 1000,
-		cpu:        float64(asked.Microseconds()) / float64(requests),
-		backendCPU: float64(backend.Microseconds()) / float64(requests),
-	}
-}
+type round struct{ altagate, rival sample }
 
 // allChecked ends the side, and fails the test if fewer checks reached the last
 // server than viewers' requests were answered: then something else answered.
 func (s *side) allChecked(t *testing.T, requests int) {
 	t.Helper()
-	if answered := s.answered(t); answered < requests {
+	if answered, counts := s.answered(t); counts && answered < requests {
 		t.Errorf("%d requests had an answer, but only %d a check of their own", requests, answered)
 	}
 }
 
-// answered ends the side's last server, and gives how many checks reached it.
-func (s *side) answered(t *testing.T) int {
+// answered ends the side's last server, and gives how many checks reached it, if it
+// counts them.
+func (s *side) answered(t *testing.T) (n int, counts bool) {
 	t.Helper()
-	last := s.asked
-	if s.backend != nil {
-		last = s.backend
+	last := s.counter
+	if last == nil {
+		return 0, false
 	}
 	last.Stop(t)
 	found := regexp.MustCompile(`(?m)^answered (\d+)$`).FindStringSubmatch(last.Log(t))
 	if found == nil {
 		t.Fatalf("nowork did not say how many it answered:\n%s", last.Log(t))
 	}
-	answered, err := strconv.Atoi(found[1])
+	n, err := strconv.Atoi(found[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answered
+	return n, true
 }
 
 // allows waits until the proxy lets a viewer in.

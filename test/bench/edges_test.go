@@ -3,86 +3,176 @@ package bench
 import (
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/altagate/altagate/test/rig"
 )
 
-// edge is a proxy that is measured.
+// edge is how checks come.
 type edge struct {
 	name string
-	// flag is what tells altagate, and nowork, where this proxy asks.
+	// flag is what tells altagate, and nowork, where this edge asks, and unix is set
+	// where that is a socket.
 	flag string
-	// start starts the proxy before an origin, asking at an address, and gives the
-	// address for viewers.
+	unix bool
+	load load
+	// start starts a proxy before an origin, asking at an address, and gives the
+	// address for viewers. It is nil where no proxy stands between.
 	start func(t *testing.T, asked, origin string) string
 }
 
-func edges() []edge {
-	return []edge{
-		{"nginx", "--http", startNginx},
-		{"envoy", "--grpc", startEnvoy},
-	}
+func nginx() edge { return edge{"nginx", "--http", false, throughProxy, startNginx} }
+func nginxUnix() edge {
+	return edge{"nginx over a Unix socket", "--http", true, throughProxy, startNginxUnix}
 }
+func envoy() edge { return edge{"Envoy over gRPC", "--grpc", false, throughProxy, startEnvoy} }
+func envoyUnix() edge {
+	return edge{"Envoy over gRPC on a Unix socket", "--grpc", true, throughProxy, startEnvoyUnix}
+}
+func envoyHTTP() edge  { return edge{"Envoy over HTTP", "--http", false, throughProxy, startEnvoyHTTP} }
+func directHTTP() edge { return edge{"no proxy, over HTTP", "--http", false, directly, nil} }
+func directGRPC() edge { return edge{"no proxy, over gRPC", "--grpc", false, directlyOverGRPC, nil} }
 
 func startNginx(t *testing.T, asked, origin string) string {
 	t.Helper()
+	return runNginx(t, origin, rig.Swap{"127.0.0.1:9180", asked})
+}
+
+func runNginx(t *testing.T, origin string, more ...rig.Swap) string {
+	t.Helper()
 	dir, address := rig.TempDir(t), rig.FreeAddress(t)
-	conf := rig.Shipped(t, "nginx/altagate.conf", dir,
-		rig.Swap{"listen 8081", "listen " + address},
-		rig.Swap{"127.0.0.1:9180", asked},
+	swaps := append(more,
+		rig.Swap{"listen 8081", "listen " + address}, rig.Swap{"127.0.0.1:8000", origin}, rig.Swap{"/var/log/nginx/", dir + "/"})
+	rig.Nginx(t, dir, rig.Shipped(t, "nginx/altagate.conf", dir, swaps...), address)
+	return address
+}
+
+func startNginxUnix(t *testing.T, asked, origin string) string {
+	t.Helper()
+	dir, address := rig.TempDir(t), rig.FreeAddress(t)
+	conf := rig.Shipped(t, "nginx/altagate-unix.conf", dir,
+		rig.Swap{"listen 8083", "listen " + address},
+		rig.Swap{"server unix:/run/altagate/http.sock", "server " + asked},
 		rig.Swap{"127.0.0.1:8000", origin},
 		rig.Swap{"/var/log/nginx/", dir + "/"})
 	rig.Nginx(t, dir, conf, address)
 	return address
 }
 
+// startCachingNginx asks the backend itself, and caches its answers.
+func startCachingNginx(t *testing.T, asked, origin string) string {
+	t.Helper()
+	return runNginx(t, origin, rig.Swap{"127.0.0.1:9180", asked},
+		rig.Swap{"upstream altagate {", "proxy_cache_path " + rig.TempDir(t) + "/cache keys_zone=checks:10m;\nupstream altagate {"},
+		rig.Swap{"proxy_cache off;", "proxy_cache checks;\n" +
+			`proxy_cache_key "$scheme $remote_addr $host $request_uri $http_user_agent"; proxy_cache_valid 200 1m;`})
+}
+
 func startEnvoy(t *testing.T, asked, origin string) string {
 	t.Helper()
+	return runEnvoy(t, "envoy/grpc.yaml", origin,
+		rig.Swap{"{address: 127.0.0.1, port_value: 9181}", rig.EnvoyAddress(asked)})
+}
+
+func startEnvoyUnix(t *testing.T, asked, origin string) string {
+	t.Helper()
+	return runEnvoy(t, "envoy/grpc-unix.yaml", origin,
+		rig.Swap{"pipe: {path: /run/altagate/grpc.sock}", "pipe: {path: " + strings.TrimPrefix(asked, "unix:") + "}"})
+}
+
+func startEnvoyHTTP(t *testing.T, asked, origin string) string {
+	t.Helper()
+	return runEnvoy(t, "envoy/http.yaml", origin,
+		rig.Swap{"{address: 127.0.0.1, port_value: 9180}", rig.EnvoyAddress(asked)})
+}
+
+func runEnvoy(t *testing.T, file, origin string, asks rig.Swap) string {
+	t.Helper()
 	address := rig.FreeAddress(t)
-	conf := rig.Shipped(t, "envoy/grpc.yaml", rig.TempDir(t),
+	conf := rig.Shipped(t, file, rig.TempDir(t), asks,
 		rig.Swap{"{address: 0.0.0.0, port_value: 8082}", rig.EnvoyAddress(address)},
-		rig.Swap{"{address: 127.0.0.1, port_value: 9181}", rig.EnvoyAddress(asked)},
 		rig.Swap{"{address: 127.0.0.1, port_value: 8000}", rig.EnvoyAddress(origin)})
 	rig.Envoy(t, conf, address)
 	return address
 }
 
-// withNoWork is the proxy asking a server that does no work.
-func (e edge) withNoWork(t *testing.T, bin, origin string) *side {
+// where chooses where checks are to be answered.
+func (e edge) where(t *testing.T) (flag, network, address string) {
 	t.Helper()
-	address := rig.FreeAddress(t)
-	s := &side{asked: noWork(t, bin, e.flag, address)}
-	s.address = e.start(t, address, origin)
+	if e.unix {
+		path := filepath.Join(rig.TempDir(t), "s")
+		return "unix:" + path, "unix", path
+	}
+	address = rig.FreeAddress(t)
+	return address, "tcp", address
+}
+
+// before puts the proxy of the edge before what was asked at an address, and waits
+// until it lets a viewer in.
+func (e edge) before(t *testing.T, s *side, asked, origin string) *side {
+	t.Helper()
+	if e.start == nil {
+		s.address = asked
+		return s
+	}
+	s.address = e.start(t, asked, origin)
 	s.allows(t)
 	return s
 }
 
-// withAltagate is the proxy asking altagate, which asks a backend that does no
-// work.
-func (e edge) withAltagate(t *testing.T, bin, origin string, k kind) *side {
+// altagate is a side that asks altagate, which asks the comparison's backend.
+func (b *bench) altagate(t *testing.T, c comparison) *side {
 	t.Helper()
-	backend, address, admin := rig.FreeAddress(t), rig.FreeAddress(t), rig.FreeAddress(t)
-	s := &side{backend: noWork(t, bin, "--http", backend)}
-	off := map[string]string{"--http": "--grpc", "--grpc": "--http"}[e.flag]
-	config := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), "backends: {portal: {url: http://"+backend+"/auth, "+
+	flag, _, _ := c.edge.where(t)
+	admin := rig.FreeAddress(t)
+	s := &side{}
+	url := c.backend(t, b, s)
+	off := map[string]string{"--http": "--grpc", "--grpc": "--http"}[c.edge.flag]
+	config := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), "backends: {portal: {url: '"+url+"', "+
 		"limits: {questions: 10000, per_address: 10000, rate: 1000000}}}\n"+ // All viewers have one address.
-		"routes: [{name: all, backends: [portal], session: {join: "+k.join+"}}]\n")
-	s.asked = rig.Start(t, "altagate", filepath.Join(bin, "altagate"), "serve", "--config", config,
-		"--admin", admin, e.flag, address, off, "")
+		"routes: [{name: all, backends: [portal], session: {join: "+c.kind.join+"}}]\n")
+	s.asked = rig.Start(t, "altagate", "/usr/bin/env", append(c.env, filepath.Join(b.bin, "altagate"), "serve", "--config", config,
+		"--admin", admin, c.edge.flag, flag, off, "")...)
 	s.asked.Listening(t, "tcp", admin)
 	rig.Until(t, "altagate to be ready", func() bool {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+admin+"/readyz", nil)
 		return err == nil && status(req) == http.StatusOK
 	})
-	s.address = e.start(t, address, origin)
-	s.allows(t)
-	return s
+	return c.edge.before(t, s, flag, b.origin)
 }
 
-func noWork(t *testing.T, bin, flag, address string) *rig.Process {
+// noWorkServer is the rival that answers without work, and backendItself the one
+// that has the proxy ask the backend without altagate.
+const (
+	noWorkServer  = "no work"
+	backendItself = "backend itself"
+	cachedAnswers = "backend itself, cached"
+)
+
+func rivalNoWork(t *testing.T, b *bench, c comparison) *side {
 	t.Helper()
-	p := rig.Start(t, "nowork", filepath.Join(bin, "nowork"), flag, address)
-	p.Listening(t, "tcp", address)
+	flag, network, address := c.edge.where(t)
+	s := &side{asked: noWork(t, b, []string{c.edge.flag, flag}, network, address)}
+	s.counter = s.asked
+	return c.edge.before(t, s, flag, b.origin)
+}
+
+func rivalItself(t *testing.T, b *bench, c comparison) *side {
+	t.Helper()
+	s := &side{}
+	url := c.backend(t, b, s)
+	s.asked, s.backend, s.counter = s.backend, nil, nil
+	e := c.edge
+	if c.against == cachedAnswers {
+		e.start = startCachingNginx
+	}
+	return e.before(t, s, strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/auth"), b.origin)
+}
+
+func noWork(t *testing.T, b *bench, args []string, network, address string) *rig.Process {
+	t.Helper()
+	p := rig.Start(t, "nowork", filepath.Join(b.bin, "nowork"), args...)
+	p.Listening(t, network, address)
 	return p
 }

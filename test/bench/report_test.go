@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -49,28 +50,53 @@ func cpuTime(t *testing.T, p *rig.Process) time.Duration {
 	return sum
 }
 
-// report prints the table of an edge.
-func report(w io.Writer, edge string, k kind, p plan, rounds []round) {
-	fmt.Fprintf(w, "a check through %s that %s: median (min..max) of %d rounds of %d s, %d connections, %d CPUs\n",
-		edge, k.name, p.rounds, p.seconds, connections, runtime.NumCPU())
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "\taltagate\tno work\taltagate / no work")
-	for _, row := range []struct {
-		name   string
-		digits int
-		value  func(sample) float64
-	}{
+// result is a comparison with its rounds.
+type result struct {
+	comparison comparison
+	rounds     []round
+}
+
+// row is a measure.
+type row struct {
+	name   string
+	digits int
+	value  func(sample) float64
+}
+
+func rows() []row {
+	return []row{
 		{"requests/s", 0, func(s sample) float64 { return s.rate }},
 		{"p99, ms", 2, func(s sample) float64 { return s.p99ms }},
 		{"CPU of the asked server, µs a check", 1, func(s sample) float64 { return s.cpu }},
 		{"the same, with altagate's backend", 1, func(s sample) float64 { return s.cpu + s.backendCPU }},
-	} {
-		var altagate, noWork, ratio []float64
-		for _, r := range rounds {
-			a, n := row.value(r.altagate), row.value(r.noWork)
-			altagate, noWork, ratio = append(altagate, a), append(noWork, n), append(ratio, a/n)
+	}
+}
+
+// spreads are the two sides' values of a row, and what altagate has for one of the
+// rival's. Where the rival has none, as a server of many processes has no CPU, it
+// is false.
+func (r result) spreads(of row) (altagate, rival, ratio string, ok bool) {
+	var a, b, ratios []float64
+	for _, one := range r.rounds {
+		x, y := of.value(one.altagate), of.value(one.rival)
+		if y == 0 {
+			return "none", "none", "none", false
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", row.name, spread(altagate, row.digits), spread(noWork, row.digits), spread(ratio, 2))
+		a, b, ratios = append(a, x), append(b, y), append(ratios, x/y)
+	}
+	return spread(a, of.digits), spread(b, of.digits), spread(ratios, 2), true
+}
+
+// print prints the table of a comparison.
+func (r result) print(w io.Writer, p plan) {
+	fmt.Fprintf(w, "%s: median (min..max) of %d rounds of %d s, %d connections, %d CPUs\n",
+		r.comparison.title(), p.rounds, p.seconds, connections, runtime.NumCPU())
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(table, "\taltagate\t%s\taltagate / %[1]s\n", r.comparison.against)
+	for _, row := range rows() {
+		if altagate, rival, ratio, ok := r.spreads(row); ok {
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", row.name, altagate, rival, ratio)
+		}
 	}
 	table.Flush()
 }
@@ -80,4 +106,72 @@ func spread(values []float64, digits int) string {
 	s := slices.Sorted(slices.Values(values))
 	median := (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 	return fmt.Sprintf("%.*f (%.*f..%.*f)", digits, median, digits, s[0], digits, s[len(s)-1])
+}
+
+// page is where a full run writes what it found.
+const page = "docs/benchmarks.md"
+
+// write writes the page.
+func (b *bench) write(t *testing.T) {
+	t.Helper()
+	var out strings.Builder
+	fmt.Fprintf(&out, `# Benchmarks
+
+Written by `+"`make bench`"+` on %s: %d CPUs (%s), %s, Linux %s, %s,
+Envoy %s. What loads, the proxy, altagate and its backend share the CPUs, so that requests
+a second say little by themselves: read the ratios, and the processor time.
+
+Each row compares altagate with another server behind the same proxy, with the shipped
+configs, %d connections and one worker of the proxy: median (least..most) of %d rounds of
+%d s, in which the two take turns. "No work" is a server of the same library, with its
+defaults, that answers at once: what cannot be had for less. "Backend itself" is nginx asking
+the backend without altagate, for each request or, "cached", by proxy_cache.
+"Joins a session" is a request of one of 100 viewers whose session lives; "asks the
+backend" is one that altagate asks about. "none" is what cannot be had: the processor time
+of a server of many processes, and percentiles of h2load.
+
+| what | requests/s | beside | ratio | CPU µs a check | beside | ratio | p99 ratio |
+|---|---|---|---|---|---|---|---|
+`, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), processor(t), runtime.Version(), version(t, "uname", "-r"),
+		version(t, "nginx", "-v"), envoyVersion(t), connections, b.plan.rounds, b.plan.seconds)
+	for _, r := range b.done {
+		rate, rivalRate, rates, _ := r.spreads(rows()[0])
+		cpu, rivalCPU, cpus, _ := r.spreads(rows()[2])
+		_, _, p99s, _ := r.spreads(rows()[1])
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", r.comparison.title(), rate, rivalRate, rates, cpu, rivalCPU, cpus, p99s)
+	}
+	if err := os.WriteFile(filepath.Join(rig.Top, page), []byte(out.String()), 0o644); err != nil { //nolint:gosec // a page for all
+		t.Fatal(err)
+	}
+}
+
+// processor is the CPU's name.
+func processor(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "model name")
+	line, _, _ := strings.Cut(after, "\n")
+	return strings.TrimLeft(line, "\t :")
+}
+
+// version is the first line that a program prints about itself.
+func version(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	_, printed := rig.Run(t, rig.Program(t, name, "/usr/sbin/"+name), args...)
+	line, _, _ := strings.Cut(strings.TrimSpace(printed), "\n")
+	return strings.TrimPrefix(line, "nginx version: ")
+}
+
+// envoyVersion is the version alone of what Envoy prints about itself.
+func envoyVersion(t *testing.T) string {
+	t.Helper()
+	_, printed := rig.Run(t, rig.Program(t, os.Getenv("ALTAGATE_TEST_ENVOY"), rig.Top+"/.deps/venv/bin/envoy", "envoy"), "--version")
+	found := regexp.MustCompile(`/(\d+\.\d+\.\d+)/`).FindStringSubmatch(printed)
+	if found == nil {
+		t.Fatalf("Envoy says %q", printed)
+	}
+	return found[1]
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -24,11 +25,12 @@ import (
 )
 
 func main() {
-	httpAddress := flag.String("http", "", "answer 200 over HTTP at this `address`")
+	httpAddress := flag.String("http", "", "answer 200 over HTTP at this `address`, host:port or unix:/path")
 	grpcAddress := flag.String("grpc", "", "answer OK over gRPC, as Envoy asks, at this `address`")
+	delay := flag.Duration("delay", 0, "answer over HTTP after this `time`")
 	flag.Parse()
 	var answered atomic.Int64
-	if err := serve(*httpAddress, *grpcAddress, &answered); err != nil {
+	if err := serve(*httpAddress, *grpcAddress, *delay, &answered); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -36,12 +38,12 @@ func main() {
 }
 
 // serve answers until SIGTERM, at each address that is not empty.
-func serve(httpAddress, grpcAddress string, answered *atomic.Int64) error {
+func serve(httpAddress, grpcAddress string, delay time.Duration, answered *atomic.Int64) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	failed := make(chan error, 2)
 	if httpAddress != "" {
-		go func() { failed <- serveHTTP(httpAddress, answered) }()
+		go func() { failed <- serveHTTP(ctx, httpAddress, delay, answered) }()
 	}
 	if grpcAddress != "" {
 		go func() { failed <- serveGRPC(ctx, grpcAddress, answered) }()
@@ -54,18 +56,34 @@ func serve(httpAddress, grpcAddress string, answered *atomic.Int64) error {
 	}
 }
 
-func serveHTTP(address string, answered *atomic.Int64) error {
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	network, path := "tcp", address
+	if after, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, path = "unix", after
+	}
+	return (&net.ListenConfig{}).Listen(ctx, network, path)
+}
+
+func serveHTTP(ctx context.Context, address string, delay time.Duration, answered *atomic.Int64) error {
+	l, err := listen(ctx, address)
+	if err != nil {
+		return err
+	}
 	server := &http.Server{
-		Addr:              address,
 		ReadHeaderTimeout: 10 * time.Second,
 		// The 200 and "Content-Length: 0" are what net/http makes of silence.
-		Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { answered.Add(1) }),
+		Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			if delay > 0 {
+				time.Sleep(delay)
+			}
+			answered.Add(1)
+		}),
 	}
-	return server.ListenAndServe()
+	return server.Serve(l)
 }
 
 func serveGRPC(ctx context.Context, address string, answered *atomic.Int64) error {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	l, err := listen(ctx, address)
 	if err != nil {
 		return err
 	}
