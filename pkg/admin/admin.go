@@ -12,8 +12,8 @@ const index = `altagate
 /metrics          for Prometheus
 /healthz          200 while the process lives
 /readyz           200 while it takes checks, 503 while it stops
-/api/v1/sessions  who watches, and how to end it (docs/api.md); on loopback and Unix sockets only
-/api/v1/backends  what is there, what is away and since when; on loopback and Unix sockets only
+/api/v1/sessions  who watches, and how to end it (docs/api.md); on loopback and Unix sockets, or with admin_token
+/api/v1/backends  what is there, what is away and since when; on loopback and Unix sockets, or with admin_token
 `
 
 // Handler answers GET and HEAD for /metrics with the handler given, /healthz,

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -27,12 +29,16 @@ func On(l net.Listener) context.Context {
 // API answers for /api/v1/sessions and /api/v1/backends, and leaves the paths that
 // are not below /api/ to otherwise.
 //
-// Whoever reaches it may end every session, so it answers only on a listener on
-// loopback or a Unix socket (see On), and only what is asked under a name of
-// this machine: a page of another site, whose name was made to resolve to
-// loopback, reads nothing. Nor can one change anything from its own name.
-func API(sessions Sessions, backends Backends, otherwise http.Handler) http.Handler {
-	api := api{sessions, backends}
+// Whoever reaches it may end every session. So on a TCP listener (see On) it answers
+// who brings the token that token gives. While that gives none it answers on loopback
+// and Unix sockets alone, and only what is asked under a name of this machine: a page
+// of another site, whose name was made to resolve to loopback, reads nothing. Nor can
+// one change anything from its own name. A nil token gives none.
+func API(sessions Sessions, backends Backends, token func() []byte, otherwise http.Handler) http.Handler {
+	if token == nil {
+		token = func() []byte { return nil }
+	}
+	api := api{sessions, backends, token}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/api/") {
 			otherwise.ServeHTTP(w, r)
@@ -45,6 +51,7 @@ func API(sessions Sessions, backends Backends, otherwise http.Handler) http.Hand
 type api struct {
 	sessions Sessions
 	backends Backends
+	token    func() []byte
 }
 
 // reply is what the API answers: a status and what becomes its JSON.
@@ -53,6 +60,8 @@ type reply struct {
 	body   any
 	// allow are the methods of a path that was asked with another.
 	allow string
+	// challenge is set where a token is wanted.
+	challenge bool
 }
 
 // failure is the body of every answer that is not a success. It says what was
@@ -68,7 +77,7 @@ func fail(status int, format string, args ...any) reply {
 }
 
 func (a api) reply(r *http.Request) reply {
-	if no, refused := barred(r); refused {
+	if no, refused := a.barred(r); refused {
 		return no
 	}
 	path := r.URL.Path
@@ -120,18 +129,49 @@ func (a api) ofSessions(r *http.Request, id string) reply {
 }
 
 // barred refuses who must not use the API.
-func barred(r *http.Request) (reply, bool) {
-	if at, ok := r.Context().Value(listener{}).(net.Addr); !ok || !isLocal(at) {
-		return fail(http.StatusForbidden, "the API is only answered on a loopback address or a Unix socket, which this listener is not: "+
-			"listen for admin on 127.0.0.1:9182 or unix:/path, and ask there"), true
-	}
-	if !isThisMachine(r.Host) {
-		return fail(http.StatusForbidden, "the API is not answered under the host %s: ask under localhost, 127.0.0.1 or [::1]", quoted(r.Host)), true
+func (a api) barred(r *http.Request) (reply, bool) {
+	at, _ := r.Context().Value(listener{}).(net.Addr)
+	if no, refused := a.outside(r, at); refused {
+		return no, true
 	}
 	if err := new(http.CrossOriginProtection).Check(r); err != nil {
 		return fail(http.StatusForbidden, "a page of another origin may change nothing here: use curl or a program"), true
 	}
 	return reply{}, false
+}
+
+// outside refuses who shows no token where one is wanted, and where none is set who
+// may be on another machine.
+func (a api) outside(r *http.Request, at net.Addr) (reply, bool) {
+	_, tcp := at.(*net.TCPAddr)
+	if token := a.token(); tcp && len(token) > 0 {
+		if bears(r, token) {
+			return reply{}, false
+		}
+		no := fail(http.StatusUnauthorized, "the API wants the config's admin_token: send it as Authorization: Bearer TOKEN")
+		no.challenge = true
+		return no, true
+	}
+	if !isLocal(at) {
+		return fail(http.StatusForbidden, "the API is only answered on a loopback address or a Unix socket, which this listener is not: "+
+			"listen for admin on 127.0.0.1:9182 or unix:/path, and ask there, or set admin_token in the config"), true
+	}
+	if !isThisMachine(r.Host) {
+		return fail(http.StatusForbidden, "the API is not answered under the host %s: ask under localhost, 127.0.0.1 or [::1]", quoted(r.Host)), true
+	}
+	return reply{}, false
+}
+
+// bears tells whether a request brings the token. How long the comparison takes says
+// nothing of the token, nor of how long it is.
+func bears(r *http.Request, token []byte) bool {
+	lines := r.Header["Authorization"]
+	if len(lines) != 1 {
+		return false
+	}
+	scheme, shown, _ := strings.Cut(lines[0], " ")
+	is, want := sha256.Sum256([]byte(strings.TrimSpace(shown))), sha256.Sum256(token)
+	return subtle.ConstantTimeCompare(is[:], want[:]) == 1 && strings.EqualFold(scheme, "Bearer")
 }
 
 // isLocal tells whether only this machine reaches a listener. One on all
@@ -171,6 +211,9 @@ func answer(w http.ResponseWriter, a reply) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	if a.allow != "" {
 		h.Set("Allow", a.allow)
+	}
+	if a.challenge {
+		h.Set("WWW-Authenticate", `Bearer realm="altagate"`)
 	}
 	body = append(visible(body), '\n')
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -117,6 +117,7 @@ func three() *fake {
 type asking struct {
 	method, target, host string
 	headers              map[string]string
+	authorization        []string
 	at                   net.Addr // of the listener; by default one on loopback
 }
 
@@ -126,6 +127,9 @@ func (a asking) does(h http.Handler) *httptest.ResponseRecorder {
 	r.Host = cmp.Or(a.host, "127.0.0.1:9182")
 	for name, value := range a.headers {
 		r.Header.Set(name, value)
+	}
+	if a.authorization != nil {
+		r.Header["Authorization"] = a.authorization
 	}
 	if a.at == nil {
 		a.at = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9182}

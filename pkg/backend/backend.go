@@ -9,7 +9,6 @@
 package backend
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +16,10 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
+	"github.com/altagate/altagate/pkg/certs"
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/preset"
 )
@@ -52,8 +53,12 @@ type Config struct {
 	// Host is the Host header; empty means that of the address.
 	Host string
 	// CAFile is a PEM file with the authorities to trust in place of the
-	// system's. It is read once, by New.
+	// system's.
 	CAFile string
+	// ClientCert and ClientKey are PEM files with the certificate to show and its
+	// key; both or none. Like CAFile they are read by New, and when Certificates
+	// sees a change.
+	ClientCert, ClientKey string
 	// ServerName is the name that the backend's certificate must bear; empty
 	// means the host of the address.
 	ServerName string
@@ -75,11 +80,12 @@ type Config struct {
 // Backend is one backend. It is safe for concurrent use.
 type Backend struct {
 	config    Config
-	ca        []byte
 	endpoints []*endpoint
-	transport *http.Transport
+	sending   atomic.Pointer[sending]
 	send      sender
 	pool      *pool
+	// certs sees the changes of the files; nil if there are none.
+	certs *certs.Keeper
 }
 
 // sender sends one request and gives the head of its reply, as
@@ -102,14 +108,11 @@ func assemble(c Config, send sender) (*Backend, error) {
 		return nil, err
 	}
 	b := &Backend{config: c, endpoints: endpoints, send: send}
-	if b.ca, err = readCA(c.CAFile); err != nil {
-		return nil, err
-	}
-	if b.transport, err = newTransport(c, b.ca); err != nil {
+	if err := b.prepare(); err != nil {
 		return nil, err
 	}
 	if b.send == nil {
-		b.send = renewing(b.transport, maxAge)
+		b.send = func(r *http.Request) (*http.Response, error) { return b.sending.Load().send(r) }
 	}
 	b.pool = newPool(c, endpoints, b.probe)
 	return b, nil
@@ -126,13 +129,9 @@ func (b *Backend) Away() bool { return b.pool.away() }
 func (b *Backend) Timeout() time.Duration { return b.config.Timeout }
 
 // Same reports whether New(c) would make an equal backend, so that a reload can
-// keep this one with what it knows. What CAFile holds is compared too, Enter and
-// Notify are not. A CAFile that cannot be read is not the same.
+// keep this one with what it knows. Files are compared by their names, since
+// Certificates sees what changes in them; Enter and Notify are not compared.
 func (b *Backend) Same(c Config) bool {
-	ca, err := readCA(c.CAFile)
-	if err != nil || !bytes.Equal(ca, b.ca) {
-		return false
-	}
 	c = normal(c)
 	return c.Name == b.config.Name && c.Preset.Name == b.config.Preset.Name && c.Stream == b.config.Stream &&
 		slices.EqualFunc(c.URLs, b.config.URLs, sameURL) &&
@@ -140,7 +139,7 @@ func (b *Backend) Same(c Config) bool {
 		c.Timeout == b.config.Timeout &&
 		maps.EqualFunc(c.Header, b.config.Header, slices.Equal[[]string]) &&
 		c.Host == b.config.Host &&
-		c.CAFile == b.config.CAFile &&
+		c.files() == b.config.files() &&
 		c.ServerName == b.config.ServerName &&
 		slices.Equal(c.UnavailableStatuses, b.config.UnavailableStatuses)
 }
@@ -149,7 +148,7 @@ func (b *Backend) Same(c Config) bool {
 // after it. Questions under way end by themselves, and close their connections.
 func (b *Backend) Close() {
 	b.pool.close()
-	b.transport.CloseIdleConnections()
+	b.sending.Load().transport.CloseIdleConnections()
 }
 
 // notify reports an event.

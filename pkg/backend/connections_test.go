@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/altagate/altagate/pkg/certs"
 	"github.com/altagate/altagate/pkg/check"
 )
 
@@ -140,7 +141,7 @@ func TestANameThatPointsElsewhereIsFollowedThoughTheOldHostStillAnswers(t *testi
 
 	c := Config{}
 	c.URLs = append(c.URLs, mustURL(t, "http://portal.test:"+port+"/auth"))
-	transport, err := newTransport(normal(c), nil)
+	transport, err := newTransport(normal(c), &certs.Set{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +171,7 @@ func TestABusyConnectionIsKeptUntilItIsOld(t *testing.T) {
 			defer mu.Unlock()
 			remotes[r.RemoteAddr] = true
 		})
-		transport, err := newTransport(Config{}, nil)
+		transport, err := newTransport(Config{}, &certs.Set{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -91,7 +91,7 @@ func (b *Backend) Trace(ctx context.Context, r *check.Request, s Session) Trace 
 // apart gives a sender whose connections are not those of the questions, and
 // what closes them.
 func (b *Backend) apart() (sender, func()) {
-	transport := b.transport.Clone()
+	transport := b.sending.Load().transport.Clone()
 	return transport.RoundTrip, transport.CloseIdleConnections
 }
 

@@ -3,13 +3,13 @@ package backend
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/altagate/altagate/pkg/certs"
 )
 
 const (
@@ -27,8 +27,8 @@ const (
 // newTransport makes what sends to the backend: HTTP/1.1, no environment
 // proxies, no compression. It is used without http.Client, which would follow
 // redirects.
-func newTransport(c Config, ca []byte) (*http.Transport, error) {
-	config, err := newTLS(c, ca)
+func newTransport(c Config, files *certs.Set) (*http.Transport, error) {
+	config, err := newTLS(c, files)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +51,51 @@ func newTransport(c Config, ca []byte) (*http.Transport, error) {
 	}, nil
 }
 
+// sending is how questions are sent with what the files hold.
+type sending struct {
+	transport *http.Transport
+	send      sender
+}
+
+func (c Config) files() certs.Files {
+	return certs.Files{Cert: c.ClientCert, Key: c.ClientKey, CA: c.CAFile}
+}
+
+// prepare reads the files, and makes what sends with them.
+func (b *Backend) prepare() error {
+	files := b.config.files()
+	set, err := certs.Read(files)
+	if err != nil {
+		return err
+	}
+	if err := b.sendWith(set); err != nil {
+		return err
+	}
+	if files != (certs.Files{}) {
+		b.certs = certs.Keep(files, set, func(s *certs.Set) {
+			b.sendWith(s) //nolint:errcheck // only the system's authorities can fail, and New has read them
+		})
+	}
+	return nil
+}
+
+// sendWith puts a set in force. Questions under way end with the one before.
+func (b *Backend) sendWith(set *certs.Set) error {
+	transport, err := newTransport(b.config, set)
+	if err != nil {
+		return err
+	}
+	before := b.sending.Swap(&sending{transport, renewing(transport, maxAge)})
+	if before != nil {
+		before.transport.CloseIdleConnections()
+	}
+	return nil
+}
+
+// Certificates sees the changes of the files that the config names; nil if it
+// names none.
+func (b *Backend) Certificates() *certs.Keeper { return b.certs }
+
 // renewing sends by a transport. Each age the connections that are not in use are
 // closed, so that questions go where the backend's name points to by now: net/http
 // keeps a busy connection for ever.
@@ -70,13 +115,14 @@ func renewing(t *http.Transport, age time.Duration) sender {
 // first handshake: crypto/x509 reads the system's once and keeps what it found,
 // so that a moment without descriptors would make each certificate unknown for
 // as long as altagate runs.
-func newTLS(c Config, ca []byte) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
-	if c.CAFile != "" {
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, fmt.Errorf("CA file %s has no certificate: give a PEM file with one at least", c.CAFile)
-		}
+func newTLS(c Config, files *certs.Set) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName, RootCAs: files.Authorities}
+	if files.Pair != nil {
+		// Without a look at the authorities that the backend names: a certificate of
+		// another would silently not be shown.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return files.Pair, nil }
+	}
+	if files.Authorities != nil {
 		return config, nil
 	}
 	if !usesTLS(c) {
@@ -100,19 +146,4 @@ func usesTLS(c Config) bool {
 		}
 	}
 	return false
-}
-
-// readCA reads a CA file; without a name there is nothing to read.
-func readCA(name string) ([]byte, error) {
-	if name == "" {
-		return nil, nil
-	}
-	ca, err := os.ReadFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading CA file: %w", err)
-	}
-	if len(ca) == 0 {
-		return nil, errors.New("CA file " + name + " is empty: give a PEM file with one certificate at least")
-	}
-	return ca, nil
 }

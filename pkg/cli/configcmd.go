@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/altagate/altagate/pkg/backend"
+	"github.com/altagate/altagate/pkg/certs"
 	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/country"
 )
@@ -29,8 +29,9 @@ func configCommand() *cobra.Command {
 			Short: "Report every mistake of a config at its line and column",
 			Long: `validate reads a config as serve would and prints every mistake, unknown keys
 included. Exit code 0 if there is none, 1 if there is one. A note tells what is valid
-and may not be meant, and which of the files that the config names (ca_file, keys,
-state) this user cannot use on this machine, so that serve would not start here.`,
+and may not be meant, and which of the files that the config names (certificates,
+keys and other secrets, state) this user cannot use on this machine, so that serve
+would not start here.`,
 			Args: oneFile,
 			RunE: validate,
 		},
@@ -99,16 +100,16 @@ func fileNotes(cfg *config.Config) []string {
 	} else if !directory.IsDir() {
 		notes = append(notes, "state: "+filepath.Dir(cfg.State)+" is not a directory")
 	}
+	if _, err := readSecrets(cfg); err != nil {
+		notes = append(notes, err.Error())
+	}
 	for _, c := range cfg.Backends {
-		if c.CAFile == "" {
-			continue
-		}
-		b, err := backend.New(backend.Config{Name: c.Name, URLs: c.URLs, CAFile: c.CAFile})
-		if err != nil {
+		if _, err := certs.Read(certs.Files{CA: c.CAFile}); err != nil {
 			notes = append(notes, "backends."+c.Name+".ca_file: "+err.Error())
-			continue
 		}
-		b.Close()
+		if _, err := certs.Read(certs.Files{Cert: c.ClientCert, Key: c.ClientKey}); err != nil {
+			notes = append(notes, "backends."+c.Name+".client_cert: "+err.Error())
+		}
 	}
 	for i, note := range notes {
 		notes[i] = "serve would not start here: " + note

@@ -57,7 +57,7 @@ func TestValidateNotesFilesThatServeCouldNotUse(t *testing.T) {
 	want := path + ": fine: 2 backends, 1 route\n" +
 		note + "keys[0]: reading the secret: open " + none + ": no such file or directory\n" +
 		note + "state: stat " + none + ": no such file or directory\n" +
-		note + "backends.a.ca_file: reading CA file: open " + none + ": no such file or directory\n" +
+		note + "backends.a.ca_file: reading CA file: stat " + none + ": no such file or directory\n" +
 		note + "backends.b.ca_file: CA file " + empty + " has no certificate: give a PEM file with one at least\n"
 	if diff := cmp.Diff(want, stdout); code != 0 || diff != "" || stderr != "" {
 		t.Errorf("exit code %d, %q (-want +got)\n%s", code, stderr, diff)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/altagate/altagate/pkg/config"
-	"github.com/altagate/altagate/pkg/viewer"
 )
 
 // watchEvery is how often the config file is read to see whether it changed.
@@ -72,17 +71,24 @@ func (a *sidecar) reload(cfg *config.Config, err error) {
 }
 
 func (a *sidecar) apply(cfg *config.Config) error {
+	files, err := readSecrets(cfg)
+	if err != nil {
+		return err
+	}
 	if err := a.gate.Reload(cfg); err != nil {
 		return err
 	}
 	a.telemetry.Configured(names(cfg))
-	a.callers.Store(viewer.NewCallers(cfg.Callers))
+	a.admit(cfg, files)
 	return a.telemetry.SetLevel(cfg.Log.Level)
 }
 
 func (a *sidecar) sayWhatNeedsARestart(cfg *config.Config) {
 	if cfg.Listen != a.listen {
 		a.telemetry.Log().Warn().Msg("the config's listen addresses changed: they take effect with a restart")
+	}
+	if cfg.ListenTLS.On() != (a.door != nil) {
+		a.telemetry.Log().Warn().Msg("the config's listen_tls was added or removed: it takes effect with a restart")
 	}
 	if cfg.State != a.statePath {
 		a.telemetry.Log().Warn().Msg("the config's state file changed: it takes effect with a restart")

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/altagate/altagate/pkg/admin"
+	"github.com/altagate/altagate/pkg/certs"
 	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/frontend"
 	"github.com/altagate/altagate/pkg/frontend/extauthz"
@@ -96,8 +97,13 @@ type sidecar struct {
 	statePath    string
 	sessionLimit int
 	callers      atomic.Pointer[viewer.Callers]
-	ready        server.Ready
-	notifier     server.Notifier
+	// door serves the listeners over TLS; nil if they are not.
+	door  *certs.Door
+	token atomic.Pointer[[]byte]
+	// showing is held while the certificates in force are shown.
+	showing  sync.Mutex
+	ready    server.Ready
+	notifier server.Notifier
 }
 
 // serve runs the services until ctx ends, and reloads meanwhile.
@@ -106,6 +112,7 @@ func (a *sidecar) serve(ctx context.Context, changes reloads, services []server.
 	following, unfollow := context.WithCancel(ctx)
 	defer unfollow()
 	beside.Go(func() { a.follow(following, changes) })
+	beside.Go(func() { a.followCertificates(following) })
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	beside.Go(func() { a.troubles.write(running, a.telemetry.Log()) })
@@ -144,6 +151,10 @@ func (a *sidecar) warn(err error) {
 
 func newSidecar(cfg *config.Config, s *settings, build Build, logs io.Writer) (*sidecar, error) {
 	build = build.complete()
+	files, err := readSecrets(cfg)
+	if err != nil {
+		return nil, err
+	}
 	t, err := telemetry.New(telemetry.Config{
 		Writer: logs, Level: cfg.Log.Level, Format: cfg.Log.Format, Version: build.Version, Commit: build.Commit,
 		State: cfg.State != "",
@@ -152,6 +163,7 @@ func newSidecar(cfg *config.Config, s *settings, build Build, logs io.Writer) (*
 		return nil, err
 	}
 	t.Configured(names(cfg))
+	t.SessionLimit(cfg.SessionLimit)
 	a := &sidecar{settings: s, listen: cfg.Listen, logFormat: cfg.Log.Format, statePath: cfg.State, sessionLimit: cfg.SessionLimit, telemetry: t, troubles: newTroubles()}
 	var journal session.Journal
 	if cfg.State != "" {
@@ -166,7 +178,10 @@ func newSidecar(cfg *config.Config, s *settings, build Build, logs io.Writer) (*
 		}
 		return nil, err
 	}
-	a.callers.Store(viewer.NewCallers(cfg.Callers))
+	if files.front != nil {
+		a.door = certs.NewDoor(files.front, a.troubles.tell)
+	}
+	a.admit(cfg, files)
 	return a, nil
 }
 
@@ -206,7 +221,7 @@ func (a *sidecar) open(listen config.Listen) ([]door, error) {
 			closeAll(services(doors))
 			return nil, fmt.Errorf("listening for %s: %w", w.name, err)
 		}
-		doors = append(doors, door{w.name, server.Service{Listener: l, Server: w.serves(), Last: w.last}})
+		doors = append(doors, door{w.name, server.Service{Listener: a.overTLS(w.name, l), Server: w.serves(), Last: w.last}})
 	}
 	return doors, nil
 }
@@ -232,7 +247,7 @@ func (a *sidecar) overGRPC(checks frontend.Config) *extauthz.Server {
 
 // administration serves what operators ask.
 func (a *sidecar) administration() *http.Server {
-	s := a.overHTTP(admin.API(a.gate.Sessions(), a.gate, admin.Handler(a.telemetry.Metrics(), a.ready.Is)))
+	s := a.overHTTP(admin.API(a.gate.Sessions(), a.gate, a.adminToken, admin.Handler(a.telemetry.Metrics(), a.ready.Is)))
 	s.BaseContext = admin.On
 	return s
 }

@@ -228,9 +228,9 @@ func (s *settings) overlay(cfg *config.Config) error {
 	if cfg.Listen.HTTP == "" && cfg.Listen.GRPC == "" {
 		return errors.New("no listener for checks: give --http or --grpc an address")
 	}
-	if addr := config.NeedsCallers(cfg.Listen); addr != "" && len(cfg.Callers) == 0 {
+	if addr := config.NeedsCallers(cfg.Listen); addr != "" && len(cfg.Callers) == 0 && cfg.ListenTLS.ClientCA == "" {
 		return fmt.Errorf("checks are listened for on %s, where more than this machine can ask: "+
-			"say who may with --callers CIDR (in the config: callers), or listen on loopback or a Unix socket", addr)
+			"say who may with --callers CIDR (in the config: callers, or listen_tls.client_ca for who shows a certificate), or listen on loopback or a Unix socket", addr)
 	}
 	return nil
 }

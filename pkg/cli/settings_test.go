@@ -221,7 +221,7 @@ func TestServeSaysWhyItDoesNotStart(t *testing.T) {
 		{
 			"everybody could ask", []string{"--backend", url, "--http", "0.0.0.0:0"},
 			"checks are listened for on 0.0.0.0:0, where more than this machine can ask: " +
-				"say who may with --callers CIDR (in the config: callers), or listen on loopback or a Unix socket",
+				"say who may with --callers CIDR (in the config: callers, or listen_tls.client_ca for who shows a certificate), or listen on loopback or a Unix socket",
 		},
 		{"nobody could ask", []string{"--backend", url, "--http", "", "--grpc", ""}, "no listener for checks: give --http or --grpc an address"},
 		{"no backend", nil, "no backend: give --backend URL, or --config FILE ('altagate config example' prints one)"},

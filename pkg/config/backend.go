@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -34,7 +33,7 @@ func readBackends(v value) []Backend {
 func readBackend(name string, v value) Backend {
 	b := Backend{Name: name, Timeout: DefaultTimeout}
 	keys := v.section(exampleBackend, "preset", "url", "urls", "timeout", "headers", "host", "ca_file", "server_name",
-		"unavailable_statuses", "probe", "limits", "users", "name")
+		"client_cert", "client_key", "unavailable_statuses", "probe", "limits", "users", "name")
 	kind, known := readPreset(keys["preset"])
 	b.SetPreset(kind)
 	b.URLs = readURLs(v, keys, kind)
@@ -45,7 +44,7 @@ func readBackend(name string, v value) Backend {
 		keys["headers"].wrong("Authorization is here and a user is in the URL, which makes the same header: keep one")
 	}
 	b.Host = readHost(keys["host"])
-	b.CAFile, b.ServerName = readTLS(keys, b)
+	readTLS(keys, &b)
 	if statuses := readStatuses(keys["unavailable_statuses"]); statuses != nil {
 		b.UnavailableStatuses = statuses
 	}
@@ -133,25 +132,6 @@ func readHost(v value) string {
 		return ""
 	}
 	return host
-}
-
-// readTLS reads the keys that have a meaning for https only.
-func readTLS(keys map[string]value, b Backend) (caFile, serverName string) {
-	useless := len(b.URLs) > 0 && !slices.ContainsFunc(b.URLs, isHTTPS) && !isHTTPS(b.Probe)
-	for _, name := range []string{"ca_file", "server_name"} {
-		if keys[name].present() && useless {
-			keys[name].wrong("is for https, and no URL of this backend begins with https://")
-		}
-	}
-	caFile, ok := keys["ca_file"].text()
-	if ok && caFile == "" {
-		keys["ca_file"].wrong("is empty: write the path of a PEM file, or leave the key out for the system's CAs")
-	}
-	serverName, ok = keys["server_name"].text()
-	if _, err := netip.ParseAddr(serverName); ok && err != nil && !isHostName(serverName) {
-		keys["server_name"].wrong("%s is not a name that a certificate has: write it without scheme and port", quote(serverName))
-	}
-	return caFile, serverName
 }
 
 func readStatuses(v value) []int {

@@ -48,11 +48,17 @@ const (
 // made, and so is safe for concurrent use.
 type Config struct {
 	Listen Listen
+	// ListenTLS is for those of them that are on TCP.
+	ListenTLS ListenTLS
 	// Callers may ask: the peers of the http and grpc listeners. Empty means
-	// loopback and Unix sockets only. The prefixes are masked, and none is
+	// loopback and Unix sockets only, and with ListenTLS.ClientCA whoever shows a
+	// certificate. With both, both are needed. The prefixes are masked, and none is
 	// IPv4-mapped.
 	Callers []netip.Prefix
 	Log     Log
+	// AdminToken is the bearer token for the API of the admin listener; the zero Key
+	// if there is none. LoadToken gives it.
+	AdminToken Key
 	// Keys sign the ids that viewers carry: the first signs, all are good. At most
 	// MaxKeys, different; nil if there are none. LoadKeys gives the secrets.
 	Keys []Key
@@ -122,6 +128,9 @@ type Backend struct {
 	// ServerName is the name that the https certificate must have, and the
 	// SNI; "" means the host of the URL.
 	ServerName string
+	// ClientCert and ClientKey are PEM files: the certificate that altagate shows to
+	// an https backend, and its key. Both or none.
+	ClientCert, ClientKey string
 	// UnavailableStatuses are the reply statuses that count as no answer, 100
 	// to 599 without 200; nil if there are none. Default: those of the preset.
 	UnavailableStatuses []int

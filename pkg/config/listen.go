@@ -14,8 +14,8 @@ import (
 // final NUL.
 const maxSocketPath = 107
 
-// readListen reads the listeners. Without callers none that takes checks may
-// be reached from another machine.
+// readListen reads the listeners. Without callers, or clients that show a
+// certificate, none that takes checks may be reached from another machine.
 func readListen(v value, callers bool) Listen {
 	listen := DefaultListen()
 	keys := v.section("listen: {http: "+DefaultHTTP+"}", "http", "grpc", "admin")
@@ -42,7 +42,7 @@ func readListen(v value, callers bool) Listen {
 		if address == listen.HTTP {
 			at = keys["http"]
 		}
-		at.wrong("%s is neither on loopback nor a Unix socket: say with callers which addresses may ask, as in callers: [10.0.0.0/8]", address)
+		at.wrong("%s is neither on loopback nor a Unix socket: say with callers which addresses may ask, as in callers: [10.0.0.0/8], or with listen_tls.client_ca whose certificates", address)
 	}
 	return listen
 }
@@ -115,7 +115,7 @@ func isHostName(host string) bool {
 
 // NeedsCallers gives the first of the addresses for checks that is neither on
 // loopback nor a Unix socket, or "". With such an address Config.Callers may
-// not be empty, or whoever reaches it could ask. Ask again after flags changed
+// not be empty unless ListenTLS.ClientCA is set, or whoever reaches it could ask. Ask again after flags changed
 // an address.
 func NeedsCallers(l Listen) string {
 	for _, address := range []string{l.HTTP, l.GRPC} {

@@ -61,17 +61,18 @@ func quote(s string) string {
 // key, or one that several places have.
 func home(key string) string {
 	for _, place := range []struct{ name, keys string }{
-		{"to a backend", "preset url urls timeout headers host ca_file server_name unavailable_statuses probe users"},
+		{"to a backend", "preset url urls timeout headers host ca_file server_name client_cert client_key unavailable_statuses probe users"},
 		{"to a route", "name match on_unavailable grace deny_status session mode shadow rules secure_token"},
 		{"to the match of a route", "hosts paths"},
 		{"to the session of a route", "layout join idle max"},
 		{"to listen", "http grpc admin"},
+		{"to listen_tls", "cert key client_ca client_names"},
 		{"to log", "level format"},
 		{"to sessions", "limit"},
 		{"to the users of a backend", "max_sessions on_exceed reply"},
 		{"to a rule of a route", "action user_agents countries"},
 		{"to the secure_token of a route", "kind secrets expression parameters"},
-		{"at the top of the file", "listen callers log keys state sessions country_file routes"},
+		{"at the top of the file", "listen listen_tls admin_token callers log keys state sessions country_file routes"},
 	} {
 		if slices.Contains(strings.Fields(place.keys), key) {
 			return "; it belongs " + place.name

@@ -52,10 +52,13 @@ const (
 
 func (r *reader) config(root *yaml.Node) *Config {
 	top := value{r: r, node: root}
-	keys := top.section(exampleBackends+" and "+exampleRoutes, "listen", "callers", "log", "keys", "state", "sessions", "country_file",
+	keys := top.section(exampleBackends+" and "+exampleRoutes, "listen", "listen_tls", "admin_token", "callers", "log", "keys", "state", "sessions", "country_file",
 		"backends", "routes")
+	listenTLS := readListenTLS(keys["listen_tls"])
 	c := &Config{
-		Listen:       readListen(keys["listen"], keys["callers"].present()),
+		Listen:       readListen(keys["listen"], keys["callers"].present() || listenTLS.ClientCA != ""),
+		ListenTLS:    listenTLS,
+		AdminToken:   readAdminToken(keys["admin_token"]),
 		Callers:      readNetworks(keys["callers"], "callers: [10.0.0.0/8]"),
 		Log:          readLog(keys["log"]),
 		Keys:         readKeys(keys["keys"]),

@@ -78,11 +78,11 @@ func TestGoodFilesAreRead(t *testing.T) {
 func show(c *Config) map[string]any {
 	backends := make([]string, 0, len(c.Backends))
 	for _, b := range c.Backends {
-		backends = append(backends, fmt.Sprintf("%s %s %v probe=%v %v %v host=%q ca=%q name=%q %v limits=%v users=%v",
-			b.Name, b.Preset, b.URLs, b.Probe, b.Timeout, b.Headers, b.Host, b.CAFile, b.ServerName, b.UnavailableStatuses, b.Limits, b.Users))
+		backends = append(backends, fmt.Sprintf("%s %s %v probe=%v %v %v host=%q ca=%q name=%q cert=%q key=%q %v limits=%v users=%v",
+			b.Name, b.Preset, b.URLs, b.Probe, b.Timeout, b.Headers, b.Host, b.CAFile, b.ServerName, b.ClientCert, b.ClientKey, b.UnavailableStatuses, b.Limits, b.Users))
 	}
 	return map[string]any{
-		"listen": c.Listen, "callers": fmt.Sprint(c.Callers), "log": c.Log, "keys": c.Keys, "state": c.State, "limit": c.SessionLimit, "countries": c.CountryFile,
+		"listen": c.Listen, "tls": c.ListenTLS, "token": c.AdminToken, "callers": fmt.Sprint(c.Callers), "log": c.Log, "keys": c.Keys, "state": c.State, "limit": c.SessionLimit, "countries": c.CountryFile,
 		"backends": backends, "routes": c.Routes,
 	}
 }
@@ -94,12 +94,14 @@ func TestWhatIsNotWrittenHasItsDefault(t *testing.T) {
 	}
 	want := map[string]any{
 		"listen":  Listen{HTTP: "127.0.0.1:9180", GRPC: "127.0.0.1:9181", Admin: "127.0.0.1:9182"},
+		"tls":     ListenTLS{},
+		"token":   Key{},
 		"callers": "[]",
 		"log":     Log{Level: "info", Format: "json"},
 		"keys":    []Key(nil),
 		"state":   "", "countries": "",
 		"limit":    250_000,
-		"backends": []string{`portal custom [http://10.0.0.5] probe=<nil> 2s map[] host="" ca="" name="" [] limits={256 256 32 20 []} users={0  heed}`},
+		"backends": []string{`portal custom [http://10.0.0.5] probe=<nil> 2s map[] host="" ca="" name="" cert="" key="" [] limits={256 256 32 20 []} users={0  heed}`},
 		"routes": []Route{{
 			Name: "all", Backends: []string{"portal"}, OnUnavailable: Deny, Grace: 10 * time.Minute, DenyStatus: 403,
 			Session: Session{Layout: "auto", Join: []Join{"token", "client"}, Idle: 10 * time.Minute, Max: 24 * time.Hour}, Mode: Enforce,
@@ -116,7 +118,12 @@ func TestEveryKeyIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"listen":  Listen{HTTP: "unix:/run/altagate.sock", GRPC: "unix:@altagate"},
+		"listen": Listen{HTTP: "unix:/run/altagate.sock", GRPC: "unix:@altagate"},
+		"tls": ListenTLS{
+			Cert: "tls.crt", Key: "/etc/altagate/tls key", ClientCA: "ca.pem",
+			ClientNames: []string{"edge_1.Example.com", "spiffe://example.com/edge"},
+		},
+		"token":   Key{Text: "0123456789abcdef0123456789abcdef"},
 		"callers": "[10.0.0.0/8 fd00::/8 192.0.2.7/32 192.0.2.8/32]",
 		"log":     Log{Level: "debug", Format: "console"},
 		"keys": []Key{
@@ -127,11 +134,11 @@ func TestEveryKeyIsRead(t *testing.T) {
 		"backends": []string{
 			"portal ministra [https://user:s3cret@portal.example.com/auth?key=1 http://[2001:db8::1]:6000/auth] " +
 				"probe=/health%2F?deep=1 1m0s map[X-Api-Key:0123 X-Empty: X-Name:канал] " +
-				`host="Portal.example.com:8443" ca="ca.pem" name="portal" [502 503] ` +
+				`host="Portal.example.com:8443" ca="ca.pem" name="portal" cert="client.crt" key="client.key" [502 503] ` +
 				"limits={8 0 4 2 [{203.0.113.0/24 20} {2001:db8::/64 2} {192.0.2.1/32 3}]} users={2 end_oldest ignore}",
-			`second custom [http://backend_2:6000] probe=https://portal.example.com/health 2s map[] host="" ca="" name="" [] ` +
+			`second custom [http://backend_2:6000] probe=https://portal.example.com/health 2s map[] host="" ca="" name="" cert="" key="" [] ` +
 				"limits={16 256 16 20 []} users={0 deny_new heed}",
-			`third custom [http://10.0.0.9] probe=<nil> 2s map[] host="" ca="" name="" [] limits={256 256 32 20 []} users={0  heed}`,
+			`third custom [http://10.0.0.9] probe=<nil> 2s map[] host="" ca="" name="" cert="" key="" [] limits={256 256 32 20 []} users={0  heed}`,
 		},
 		"routes": []Route{
 			{

@@ -97,7 +97,7 @@ func zeroFields(v reflect.Value) []string {
 	for i := range v.NumField() {
 		field, name := v.Field(i), v.Type().Field(i).Name
 		switch {
-		case field.Kind() == reflect.Struct:
+		case field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[Key]():
 			names = append(names, zeroFields(field)...)
 		case field.Kind() == reflect.Slice && slices.Contains([]string{"Backends", "Routes"}, name) && field.Type().Elem().Kind() == reflect.Struct:
 			names = append(names, zeroInAll(field)...)
@@ -156,6 +156,10 @@ func TestTheSchemaRefusesWhatOneKeyShowsToBeWrong(t *testing.T) {
 		"users-reply-word", "users-key-of-a-backend",
 		"name-without-preset", "name-of-ministra", "name-without-stream", "name-other-place", "name-with-space", "name-number",
 		"preset-without-url",
+		"listen-tls-without-key", "listen-tls-without-cert", "listen-tls-empty", "listen-tls-directory",
+		"listen-tls-as-text", "listen-tls-unknown-key", "listen-tls-names-without-ca", "listen-tls-names-as-text", "listen-tls-names-empty",
+		"listen-tls-name-wildcard", "listen-tls-name-twice", "admin-token-short", "admin-token-space", "admin-token-path",
+		"client-cert-without-key", "client-key-without-cert",
 	} {
 		data, ok := bad[name]
 		if !ok {
@@ -208,6 +212,7 @@ func TestTheSchemaAndTheReaderKnowTheSameKeys(t *testing.T) {
 	}{
 		{"qqqqqqqqqqqq: 1", nil},
 		{"listen: {qqqqqqqqqqqq: 1}", []string{"properties", "listen"}},
+		{"listen_tls: {qqqqqqqqqqqq: 1}", []string{"properties", "listen_tls"}},
 		{"log: {qqqqqqqqqqqq: 1}", []string{"properties", "log"}},
 		{"sessions: {qqqqqqqqqqqq: 1}", []string{"properties", "sessions"}},
 		{"backends: {a: {qqqqqqqqqqqq: 1}}", []string{"$defs", "backend"}},

@@ -148,7 +148,7 @@ func buildBackend(b config.Backend, before *source, notify func(check.Event)) (*
 	}
 	c := backend.Config{
 		Name: b.Name, Preset: kind, URLs: b.URLs, Probe: b.Probe, Timeout: b.Timeout, Header: header, Host: b.Host,
-		CAFile: b.CAFile, ServerName: b.ServerName, UnavailableStatuses: b.UnavailableStatuses, Stream: b.Stream,
+		CAFile: b.CAFile, ServerName: b.ServerName, ClientCert: b.ClientCert, ClientKey: b.ClientKey, UnavailableStatuses: b.UnavailableStatuses, Stream: b.Stream,
 		Enter: s.entering(b.Name, notify), Notify: s.reporting(notify),
 	}
 	if before != nil && before.Same(c) {

@@ -1,8 +1,6 @@
 package gate
 
 import (
-	"encoding/pem"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/altagate/altagate/pkg/policy"
 	"github.com/altagate/altagate/pkg/route"
 	"github.com/altagate/altagate/pkg/session"
+	"github.com/altagate/altagate/test/pki"
 	"github.com/altagate/altagate/test/rig"
 )
 
@@ -33,13 +32,12 @@ func TestWhateverParsesCanBePutInForce(t *testing.T) {
 		}
 		samples[filepath.Base(file)] = data
 	}
-	authority := httptest.NewTLSServer(nil)
-	authority.Close()
+	authority := pki.New(t, "one")
+	pair := authority.Issue(t, pki.Leaf{})
 	t.Chdir(t.TempDir())
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate().Raw})
-	if err := os.WriteFile("ca.pem", block, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	pki.Put(t, ".", "ca.pem", authority.PEM)
+	pki.Put(t, ".", "client.crt", pair.Cert)
+	pki.Put(t, ".", "client.key", pair.Key)
 	countries := rig.Countries(t, map[string]string{"192.0.2.0/24": "DE"})
 	for name, data := range samples {
 		cfg, err := config.Parse(data)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/altagate/altagate/pkg/backend"
+	"github.com/altagate/altagate/pkg/certs"
 	"github.com/altagate/altagate/pkg/config"
 )
 
@@ -31,6 +32,18 @@ func (g *Gate) Backends() []BackendState {
 	all := make([]BackendState, 0, len(c.backends))
 	for _, name := range slices.Sorted(maps.Keys(c.backends)) {
 		all = append(all, BackendState{State: c.backends[name].State(), Routes: c.routesOf(c.backends[name])})
+	}
+	return all
+}
+
+// Certificates gives what sees the changes of the files that the backends in force
+// have their certificates from, by the backends' names.
+func (g *Gate) Certificates() map[string]*certs.Keeper {
+	all := map[string]*certs.Keeper{}
+	for name, b := range g.current.Load().backends {
+		if keeper := b.Certificates(); keeper != nil {
+			all[name] = keeper
+		}
 	}
 	return all
 }

@@ -28,6 +28,10 @@ type collected struct {
 	ViewersHidden   prometheus.Gauge
 	StateWritable   *prometheus.GaugeVec
 	Reloads         *prometheus.CounterVec
+	CertsNotAfter   *prometheus.GaugeVec
+	CertsStale      *prometheus.GaugeVec
+	CertsReloads    *prometheus.CounterVec
+	SessionsLimit   prometheus.Gauge
 	Build           *prometheus.GaugeVec
 	Go              prometheus.Collector
 	Process         prometheus.Collector
@@ -50,6 +54,8 @@ type metrics struct {
 	requestTimes  handles[string, prometheus.Observer]
 	backendsThere handles[string, prometheus.Gauge]
 	sessions      watching
+	// certs are the names of the certificates that are shown.
+	certs map[string]bool
 }
 
 type checkKey struct {
@@ -93,6 +99,8 @@ func newMetrics(version, commit string) (*metrics, error) {
 	c.Build.WithLabelValues(version, commit, runtime.Version()).Set(1)
 	c.Reloads.WithLabelValues(reloadOK)
 	c.Reloads.WithLabelValues(reloadFailed)
+	c.CertsReloads.WithLabelValues(reloadOK)
+	c.CertsReloads.WithLabelValues(reloadFailed)
 	return m, nil
 }
 
@@ -139,6 +147,16 @@ func newCollected() collected {
 			"1 while sessions can be written to the state file, else 0. Absent without a state file."),
 		Reloads: counter("altagate_config_reloads_total",
 			"Changed configs, by result (ok: in force; error: the old one stays in force).", "result"),
+		CertsNotAfter: gauge("altagate_certificate_not_after_seconds",
+			"When a certificate in force runs out, in Unix time, by the config's key that names it.", "certificate"),
+		CertsStale: gauge("altagate_certificate_stale",
+			"1 while the files of a certificate hold something that cannot be used and the old stays in force, else 0.", "certificate"),
+		CertsReloads: counter("altagate_certificate_reloads_total",
+			"Changed files of certificates, by result (ok: in force; error: the old ones stay in force).", "result"),
+		SessionsLimit: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "altagate_sessions_limit",
+			Help: "How many sessions are held at most, all routes together.",
+		}),
 		Build: gauge("altagate_build_info",
 			"Always 1; the labels tell what was built.", "version", "commit", "go_version"),
 		Go:      collectors.NewGoCollector(),
