@@ -51,7 +51,7 @@ func (s *settings) askFlags(cmd *cobra.Command, file string) {
 		"what is decided while the backend is away: `deny|allow`. Alta's own default is allow")
 	offer(cmd, "on-unavailable", "deny", "allow")
 	names := preset.Names()
-	s.flags.StringVar(&s.preset, "preset", preset.Custom, "what kind of portal the backend is: `"+strings.Join(names, "|")+"`; iptvportal needs no --backend")
+	s.flags.StringVar(&s.preset, "preset", preset.Custom, "what kind of portal the backend is, by `NAME`: "+strings.Join(names, ", ")+". iptvportal needs no --backend")
 	offer(cmd, "preset", names...)
 }
 

@@ -43,3 +43,26 @@ func TestAPresetsOwnAddressCanBeRead(t *testing.T) {
 		}
 	}
 }
+
+func TestAPortalWhoseErrorsWouldOpenTheGateIsWarnedOf(t *testing.T) {
+	for _, test := range []struct {
+		backends, route string
+		warned          bool
+	}{
+		{"{a: {preset: flussonic, url: http://a}}", "backends: [a], on_unavailable: allow", true},
+		{"{a: {url: http://a, unavailable_statuses: [500]}}", "backends: [a], on_unavailable: allow", true},
+		{"{a: {preset: flussonic, url: http://a}}", "backends: [a]", false},
+		{"{a: {preset: flussonic, url: http://a, probe: /health}}", "backends: [a], on_unavailable: allow", false},
+		{"{a: {preset: flussonic, url: http://a, unavailable_statuses: [502]}}", "backends: [a], on_unavailable: allow", false},
+		{"{a: {preset: flussonic, url: http://a}, b: {url: http://b}}", "backends: [a, b], on_unavailable: allow", false},
+		{"{a: {url: http://a}}", "backends: [a], on_unavailable: allow", false},
+	} {
+		c, err := Parse([]byte("backends: " + test.backends + "\nroutes: [{name: all, match: {paths: [/]}, " + test.route + "}]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warnings := c.Warnings(); (len(warnings) > 0) != test.warned {
+			t.Errorf("%s %s: %q", test.backends, test.route, warnings)
+		}
+	}
+}

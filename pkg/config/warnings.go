@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
 
 // Warnings tells what is valid and may not be meant: a sentence each, which
 // names the routes that it is about. nil means nothing.
@@ -19,7 +23,20 @@ func (c *Config) Warnings() []string {
 		all = append(all, routesHave(weak)+" a secret of less than 16 bytes in secure_token: who has one token can find it out "+
 			"on a computer of their own; make a longer one with openssl rand -hex 16, and put it in front of the old one")
 	}
+	if open := c.routesWhere(c.opensByAnError); len(open) > 0 {
+		all = append(all, routesHave(open)+" on_unavailable allow and backends for which a 500 counts as away, without a probe of their own: "+
+			"one that answers altagate's own request, which has no token, with 500 lets EVERYBODY in; "+
+			"give such a backend a probe that it answers with something else")
+	}
 	return all
+}
+
+// opensByAnError tells whether a portal that fails over a request without a token
+// lets everybody in: so may one that speaks Flussonic's protocol.
+func (c *Config) opensByAnError(r Route) bool {
+	return r.OnUnavailable == Allow && !slices.ContainsFunc(c.Backends, func(b Backend) bool {
+		return slices.Contains(r.Backends, b.Name) && (b.Probe != nil || !slices.Contains(b.UnavailableStatuses, http.StatusInternalServerError))
+	})
 }
 
 // routesWhere names the routes for which is holds.
