@@ -96,6 +96,12 @@ core.register_action("altagate", { "http-req" }, function(txn, url)
             txn:set_var("txn.altagate_allow", true)
             return
         end
+        -- Where the route sends the viewer, if it has a "redirect".
+        local to = answer.headers and answer.headers["x-altagate-redirect"]
+        if to and txn:get_var("txn.altagate_decision") == "deny" then
+            txn:done(txn:reply({ status = 302, headers = { location = { to[0] } } }))
+            return
+        end
         -- A status below 400 is no denial of altagate's, and so it is not there.
         status = answer.status and answer.status >= 400 and answer.status or 503
     else

@@ -126,6 +126,9 @@ type Decision struct {
 	// Status is the HTTP status of a denial, for proxies that can tell a
 	// viewer more than 403; 0 means 403.
 	Status int
+	// Redirect is where a viewer who is denied is sent, a whole URL of the
+	// operator's; empty for a plain denial.
+	Redirect string
 	// Session is the X-Session-Id of the session that allows or that the allow
 	// opened; empty where there is none.
 	Session string

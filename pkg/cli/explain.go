@@ -51,6 +51,9 @@ func explain(out io.Writer, r *check.Request, e gate.Explanation) {
 		explainTrace(row, t)
 	}
 	row("decision", "%s: %s", e.Decision.Word(), inWords(e))
+	if e.Decision.Redirect != "" {
+		row("redirect", "%s", e.Decision.Redirect)
+	}
 	page.Flush() //nolint:errcheck // a terminal that is gone has nobody to tell
 }
 

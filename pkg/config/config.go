@@ -181,6 +181,9 @@ type Route struct {
 	// DenyStatus is the HTTP status of a denial, 400 to 499, where the proxy
 	// can show it. Default 403.
 	DenyStatus int
+	// Redirect is where viewers are sent who are told no: a whole URL, http or https,
+	// of printable ASCII and without a password; "" for a plain denial.
+	Redirect string
 	// Session says which requests are one viewing.
 	Session Session
 	// Mode is whether denials are in force. Default Enforce.

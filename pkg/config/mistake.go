@@ -62,7 +62,7 @@ func quote(s string) string {
 func home(key string) string {
 	for _, place := range []struct{ name, keys string }{
 		{"to a backend", "preset url urls timeout headers host ca_file server_name client_cert client_key unavailable_statuses probe users"},
-		{"to a route", "name match on_unavailable grace deny_status session mode shadow rules secure_token"},
+		{"to a route", "name match on_unavailable grace deny_status session mode shadow rules secure_token redirect"},
 		{"to the match of a route", "hosts paths"},
 		{"to the session of a route", "layout join idle max"},
 		{"to listen", "http grpc admin"},

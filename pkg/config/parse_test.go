@@ -153,7 +153,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			{
 				Name: "2", Paths: []string{"/live/"}, Backends: []string{"second"}, OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: 403,
 				Session: Session{Layout: "path", Join: []Join{}, Idle: 90 * time.Second, Max: 90 * time.Second},
-				Mode:    Observe, Shadow: []string{"third"},
+				Mode:    Observe, Shadow: []string{"third"}, Redirect: "https://promo.example.com:8443/a%20b/index.m3u8?from=gate&x=$y",
 				SecureToken: SecureToken{Kind: TokenAlta, Secrets: []Key{{Text: "s3cret"}, {File: "/etc/altagate/token"}}},
 				Rules: []Rule{
 					{Action: RuleAllow, Addresses: []netip.Prefix{

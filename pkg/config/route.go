@@ -42,7 +42,7 @@ func readRoutes(v value, backends []Backend, has given) []Route {
 	shadows := shadowing{}
 	for _, item := range items {
 		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session", "mode", "shadow",
-			"rules", "secure_token", "trusted")
+			"rules", "secure_token", "trusted", "redirect")
 		item.need(keys, "name", "has no name: write name: live")
 		item.need(keys, "backends", "has no backends: write backends: [portal]")
 		r := Route{OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus, Mode: Enforce}
@@ -60,6 +60,7 @@ func readRoutes(v value, backends []Backend, has given) []Route {
 			r.DenyStatus = status
 		}
 		r.Trusted = readNetworks(keys["trusted"], "trusted: [10.0.0.0/8]")
+		r.Redirect = readRedirect(keys["redirect"])
 		r.Session = readSession(keys["session"], has.keys)
 		if mode, ok := keys["mode"].oneOf(string(Enforce), string(Observe)); ok {
 			r.Mode = Mode(mode)

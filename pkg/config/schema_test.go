@@ -151,7 +151,7 @@ func TestTheSchemaRefusesWhatOneKeyShowsToBeWrong(t *testing.T) {
 		"limits-rate-with-unit", "limits-unknown-key", "limits-address-without-times", "limits-address-unknown-key", "limits-as-number",
 		"limits-addresses-as-mapping", "mode-word", "mode-true", "shadow-empty", "shadow-twice", "rules-action", "rules-without-action", "rules-empty",
 		"rules-unknown-key", "rules-country-word", "rules-user-agents-one", "country-file-empty", "token-kind", "token-without-kind", "token-without-secrets",
-		"token-secret-empty", "token-parameters-one", "token-unknown-key", "trusted-empty", "trusted-one",
+		"token-secret-empty", "token-parameters-one", "token-unknown-key", "redirect-empty", "redirect-path", "redirect-password", "trusted-empty", "trusted-one",
 		"users-as-number", "users-unknown-key", "users-max-none", "users-max-too-many", "users-max-text", "users-on-exceed-word",
 		"users-reply-word", "users-key-of-a-backend",
 		"name-without-preset", "name-of-ministra", "name-without-stream", "name-other-place", "name-with-space", "name-number",

@@ -94,8 +94,14 @@ func status(d check.Decision) int {
 
 // answerInHeaders is the answer for a proxy that shows a viewer nothing of it, and
 // understands no other denial than 403: all fields as headers.
+//
+// Where the viewer is sent, nginx and HAProxy learn from a header: the shipped configs
+// do the rest.
 func answerInHeaders(h http.Header, d check.Decision) int {
 	setFields(h, d)
+	if to := Redirect(&d); to != "" {
+		h.Set(redirectHeader, to)
+	}
 	if d.Allow {
 		return http.StatusOK
 	}
@@ -108,5 +114,20 @@ func answerShown(h http.Header, d check.Decision) int {
 	if d.Allow {
 		setFields(h, d)
 	}
+	if to := Redirect(&d); to != "" {
+		h.Set("Location", to)
+		return http.StatusFound
+	}
 	return status(d)
+}
+
+// redirectHeader tells a proxy that answers the viewer itself where to send him.
+const redirectHeader = "X-Altagate-Redirect"
+
+// Redirect is where a viewer who is denied is sent; empty for a plain denial.
+func Redirect(d *check.Decision) string {
+	if d.Allow {
+		return ""
+	}
+	return plain(d.Redirect)
 }

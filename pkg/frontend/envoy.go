@@ -44,6 +44,10 @@ func milliseconds(s string) time.Duration {
 // answerEnvoy tells Envoy the fields on an allow, for the upstream, and which of
 // a viewer's own headers to remove. It tells nothing on a denial.
 func answerEnvoy(h http.Header, d check.Decision) int {
+	if to := Redirect(&d); to != "" {
+		h.Set("Location", to)
+		return http.StatusFound
+	}
 	if !d.Allow {
 		if d.Status >= 400 && d.Status <= 499 {
 			return d.Status

@@ -15,5 +15,8 @@ func haproxy() proxy {
 
 func answerHAProxy(h http.Header, d check.Decision) int {
 	setFields(h, d)
+	if to := Redirect(&d); to != "" {
+		h.Set(redirectHeader, to)
+	}
 	return status(d)
 }

@@ -38,9 +38,11 @@ type line struct {
 	backends []*backend.Backend // those of sources
 	policy   policy.Policy
 	ruled    ruled
-	tokens   *securetoken.Tokens // nil if there are none
-	rules    *session.Rules
-	asking   *asking
+	// elsewhere is where policy.Redirect leads.
+	elsewhere elsewhere
+	tokens    *securetoken.Tokens // nil if there are none
+	rules     *session.Rules
+	asking    *asking
 	// shadows are asked too, and decide nothing.
 	shadows []*source
 	// trusted are the networks whose addresses in a list are no viewer's.
@@ -161,8 +163,9 @@ func buildBackend(b config.Backend, before *source, notify func(check.Event)) (*
 
 func buildLine(r config.Route, rules *session.Rules, backends map[string]*source, countries *country.File) *line {
 	l := &line{name: r.Name, ruled: buildRules(r.Rules, countries), rules: rules, trusted: r.Trusted, policy: policy.Policy{
-		AllowUnavailable: r.OnUnavailable == config.Allow, DenyStatus: r.DenyStatus, Observe: r.Mode == config.Observe,
+		AllowUnavailable: r.OnUnavailable == config.Allow, DenyStatus: r.DenyStatus, Observe: r.Mode == config.Observe, Redirect: r.Redirect,
 	}}
+	l.elsewhere = elsewhereOf(r.Redirect)
 	for _, name := range r.Backends {
 		b := backends[name]
 		l.sources, l.backends = append(l.sources, b), append(l.backends, b.Backend)

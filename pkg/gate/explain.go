@@ -34,16 +34,13 @@ func Explain(ctx context.Context, cfg *config.Config, r *check.Request, id strin
 		return Explanation{Decision: check.Deny(check.NoRoute)}, nil
 	}
 	if d, ok := rt.ruled.decide(r); ok {
-		d.Route = rt.name
-		return Explanation{Decision: policy.Final(rt.policy, d)}, nil
+		return Explanation{Decision: rt.final(r, d)}, nil
 	}
 	if id == "" {
 		id = session.NewID().String()
 	}
 	if o, ok := rt.readToken(r, id); ok {
-		d := policy.Token(rt.policy, o)
-		d.Route = rt.name
-		return Explanation{Decision: policy.Final(rt.policy, d)}, nil
+		return Explanation{Decision: rt.final(r, policy.Token(rt.policy, o))}, nil
 	}
 	e := Explanation{Traces: make([]backend.Trace, len(rt.backends))}
 	outcomes := make([]check.Outcome, len(rt.backends))
@@ -55,7 +52,6 @@ func Explain(ctx context.Context, cfg *config.Config, r *check.Request, id strin
 		})
 	}
 	all.Wait()
-	e.Decision = policy.Final(rt.policy, policy.Decide(rt.policy, backend.Combine(outcomes), false))
-	e.Decision.Route = rt.name
+	e.Decision = rt.final(r, policy.Decide(rt.policy, backend.Combine(outcomes), false))
 	return e, nil
 }

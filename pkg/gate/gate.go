@@ -104,8 +104,17 @@ func (g *Gate) Check(ctx context.Context, r *check.Request) check.Decision {
 	if !ok {
 		return g.Check(ctx, r) // A reload has just put another config in force.
 	}
+	return l.final(r, d)
+}
+
+// final completes a decision about a request of the route.
+func (l *line) final(r *check.Request, d check.Decision) check.Decision {
 	d.Route = l.name
-	return policy.Final(l.policy, d)
+	d = policy.Final(l.policy, d)
+	if !d.Allow && l.redirects(r) {
+		d = policy.Redirect(l.policy, d)
+	}
+	return d
 }
 
 // Trusts says whether an address is in the trusted of the route that r belongs to:

@@ -12,6 +12,8 @@ type Policy struct {
 	AllowUnavailable bool
 	// DenyStatus is the HTTP status of denials, 400 to 499; 0 means 403.
 	DenyStatus int
+	// Redirect is where viewers are sent who are told no; empty means nowhere.
+	Redirect string
 	// Observe is mode: observe. Nobody is denied, and it is told who would have been.
 	Observe bool
 }
@@ -76,6 +78,20 @@ func Final(p Policy, d check.Decision) check.Decision {
 		d.Allow, d.Reason, d.Observed, d.Status = true, check.Observe, d.Reason, 0
 	case d.Status == 0:
 		d.Status = p.DenyStatus
+	}
+	return d
+}
+
+// Redirect has a denial of an entry send its viewer elsewhere, if it says no to the
+// viewer. One for any other cause, as an outage's, is over soon: the player is to try
+// again here.
+func Redirect(p Policy, d check.Decision) check.Decision {
+	if d.Allow {
+		return d
+	}
+	switch d.Reason {
+	case check.Backend, check.RecentDenial, check.Default, check.Limit, check.Rule, check.Revoked:
+		d.Redirect = p.Redirect
 	}
 	return d
 }

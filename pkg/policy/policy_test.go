@@ -131,3 +131,28 @@ func TestATokenDecidesByItself(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyWhoIsToldNoIsSentElsewhere(t *testing.T) {
+	const promo = "https://promo.example.com/index.m3u8"
+	no := map[check.Reason]bool{
+		check.Backend: true, check.RecentDenial: true, check.Default: true, check.Limit: true, check.Rule: true, check.Revoked: true,
+	}
+	for _, reason := range []check.Reason{
+		"", check.Backend, check.Session, check.RecentDenial, check.Grace, check.Revoked, check.Default, check.Malformed, check.NoRoute,
+		check.BadCheck, check.Overload, check.Late, check.Unanswered, check.Limit, check.Rule, check.Observe,
+	} {
+		for _, allow := range []bool{false, true} {
+			want := ""
+			if !allow && no[reason] {
+				want = promo
+			}
+			d := check.Decision{Allow: allow, Reason: reason}
+			if got := policy.Redirect(policy.Policy{Redirect: promo}, d); got.Redirect != want || got.Allow != allow {
+				t.Errorf("%q, allow %v: got %+v", reason, allow, got)
+			}
+			if got := policy.Redirect(policy.Policy{}, d); got != d {
+				t.Errorf("%q: without a redirect got %+v", reason, got)
+			}
+		}
+	}
+}

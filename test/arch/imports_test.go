@@ -21,7 +21,7 @@ func may() map[string][]string {
 		},
 		"pkg/gate": {
 			"pkg/backend", "pkg/certs", "pkg/check", "pkg/config", "pkg/country", "pkg/limit", "pkg/panics", "pkg/policy", "pkg/preset", "pkg/route", "pkg/rule", "pkg/securetoken", "pkg/session",
-			"pkg/stream",
+			"pkg/stream", "pkg/target",
 		},
 		"pkg/backend":           {"pkg/certs", "pkg/check", "pkg/panics", "pkg/preset", "pkg/target"},
 		"pkg/policy":            {"pkg/check"},

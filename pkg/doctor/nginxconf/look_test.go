@@ -132,7 +132,7 @@ func broken() []struct {
 		{"E: a page under its own status", []string{own, "", server, server + page + "error_page 500 502 503 504 /page;\n"}, ""},
 		{"E2: a maintenance page", []string{own, "", server, server + page + "error_page 500 502 503 504 =200 /page;\n"}, "nginx-auth-error-page"},
 		{"E2: a maintenance page with its own status", []string{own, "", server, server + page + "error_page 502 504 = /page;\n"}, "nginx-auth-error-page"},
-		{"E2: of http", []string{own, "", "upstream altagate {", "error_page 502 504 = /page;\nupstream altagate {", server, server + page}, "nginx-auth-error-page"},
+		{"E2: of http", []string{own, "", "    error_page 403 = @altagate_denied;\n", "", "upstream altagate {", "error_page 502 504 = /page;\nupstream altagate {", server, server + page}, "nginx-auth-error-page"},
 		{"E2: a page that denies", []string{own, "", server, server + "location = /page { return 503; }\nerror_page 502 504 = /page;\n"}, ""},
 		{"E2: stopped by one of its own", []string{server, server + page + "error_page 502 504 = /page;\n"}, ""},
 		{"E3: a page for denials", []string{own, "", server, server + page + "error_page 403 = /page;\nproxy_intercept_errors on;\n"}, "nginx-auth-intercepted"},

@@ -29,7 +29,7 @@ func answer(d check.Decision) *reply {
 		b = b.upstreamHeaders(&fields)
 	} else {
 		b = b.status(codes.PermissionDenied)
-		b = b.denied(denialStatus(&d))
+		b = b.denied(denialStatus(&d), frontend.Redirect(&d))
 	}
 	b = b.dynamicMetadata(d.Route, &fields)
 	return &b
@@ -37,6 +37,9 @@ func answer(d check.Decision) *reply {
 
 // denialStatus is what the viewer gets. Envoy would show a 2xx as a success.
 func denialStatus(d *check.Decision) uint64 {
+	if frontend.Redirect(d) != "" {
+		return http.StatusFound
+	}
 	if d.Status < 400 || d.Status > 599 {
 		return http.StatusForbidden
 	}
@@ -52,11 +55,19 @@ func (b reply) status(code codes.Code) reply {
 	return b.end(at)
 }
 
-// denied is a DeniedHttpResponse with the viewer's status.
-func (b reply) denied(status uint64) reply {
+// denied is a DeniedHttpResponse with the viewer's status and, if there is one, the
+// location that he is sent to.
+func (b reply) denied(status uint64, location string) reply {
 	b, response := b.begin(2)
 	b, at := b.begin(1)
-	return b.number(1, status).end(at).end(response)
+	b = b.number(1, status).end(at)
+	if location != "" {
+		var option int
+		b, option = b.begin(2)
+		b, at = b.begin(1)
+		b = b.text(1, "location").text(2, location).end(at).end(option)
+	}
+	return b.end(response)
 }
 
 // upstreamHeaders is an OkHttpResponse that sets the headers which the upstream

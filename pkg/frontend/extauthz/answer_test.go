@@ -84,6 +84,35 @@ func TestEnvoyIsToldTheDecision(t *testing.T) {
 			} } } }`,
 		},
 		{
+			"a denial that sends the viewer elsewhere",
+			check.Decision{Reason: check.Backend, Status: 404, Redirect: "https://promo.example.com/index.m3u8"}, `
+			status { code: 7 }
+			denied_response {
+			  status { code: Found }
+			  headers { header { key: "location" value: "https://promo.example.com/index.m3u8" } }
+			}
+			dynamic_metadata { fields { key: "altagate" value { struct_value {
+			  fields { key: "decision" value { string_value: "deny" } }
+			  fields { key: "reason" value { string_value: "backend" } }
+			} } } }`,
+		},
+		{
+			"an allow, which sends nobody elsewhere", check.Decision{Allow: true, Reason: check.Session, Redirect: "https://promo.example.com/"}, `
+			status {}
+			ok_response {
+			  headers { header { key: "x-altagate-decision" value: "allow" } append {} }
+			  headers { header { key: "x-altagate-reason" value: "session" } append {} }
+			  headers_to_remove: "x-session-id"
+			  headers_to_remove: "x-user-id"
+			  headers_to_remove: "x-session-name"
+			  headers_to_remove: "x-altagate-id"
+			}
+			dynamic_metadata { fields { key: "altagate" value { struct_value {
+			  fields { key: "decision" value { string_value: "allow" } }
+			  fields { key: "reason" value { string_value: "session" } }
+			} } } }`,
+		},
+		{
 			"being late", check.Decision{Reason: check.Late, Status: 503}, `
 			status { code: 7 }
 			denied_response { status { code: ServiceUnavailable } }

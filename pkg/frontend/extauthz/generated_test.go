@@ -28,6 +28,9 @@ func generated(d check.Decision) *authv3.CheckResponse {
 		out.HttpResponse = &authv3.CheckResponse_DeniedResponse{DeniedResponse: &authv3.DeniedHttpResponse{
 			Status: &typev3.HttpStatus{Code: typev3.StatusCode(denialStatus(&d))},
 		}}
+		if to := frontend.Redirect(&d); to != "" {
+			out.GetDeniedResponse().Headers = []*corev3.HeaderValueOption{{Header: &corev3.HeaderValue{Key: "location", Value: to}}}
+		}
 		return out
 	}
 	out.Status = &status.Status{Code: int32(codes.OK)}
