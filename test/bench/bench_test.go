@@ -45,7 +45,12 @@ func TestBench(t *testing.T) {
 		}
 		t.Run(c.title(), func(t *testing.T) { b.compare(t, c) })
 	}
-	if !p.short && !t.Failed() {
+	if p.short {
+		return
+	}
+	t.Run("growth", b.sizes)
+	// With -run some may be left out.
+	if !t.Failed() && len(b.done) == len(comparisons()) {
 		b.write(t)
 	}
 }
@@ -57,6 +62,8 @@ type bench struct {
 	origin string
 	// done are the comparisons that have ended, with their rounds.
 	done []result
+	// grown is what a joined check costs with many sessions and routes.
+	grown []size
 }
 
 // kind is what altagate does with each check.
