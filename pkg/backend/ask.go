@@ -229,8 +229,15 @@ func (b *Backend) try(ctx context.Context, a *address, r *check.Request, s Sessi
 // where another question was called off in the moment in which it gave the
 // connection back: that question's cancellation ends this one.
 func (b *Backend) exchange(ctx context.Context, q *http.Request, connected *atomic.Bool) (rep reply, lost bool, err error) {
-	var kept, replied atomic.Bool
+	var begun, kept, replied atomic.Bool
 	q = q.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) {
+			// net/http would go on with the other kept ones, to the last: a question that
+			// has a worker crash, or a token that is good once, would be sent on each.
+			if begun.Swap(true) {
+				b.sending.Load().transport.CloseIdleConnections()
+			}
+		},
 		GotConn: func(c httptrace.GotConnInfo) {
 			connected.Store(true)
 			kept.Store(c.Reused)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -189,5 +190,40 @@ func TestABusyConnectionIsKeptUntilItIsOld(t *testing.T) {
 		if len(remotes) != want {
 			t.Errorf("renewed after %s: %d connections for 5 questions, want %d", age, len(remotes), want)
 		}
+	}
+}
+
+// TestAQuestionThatClosesConnectionsIsSentOnceMoreAndNoOftener has a viewer's question
+// crash the worker that it meets, while many connections are kept.
+func TestAQuestionThatClosesConnectionsIsSentOnceMoreAndNoOftener(t *testing.T) {
+	const kept = 10
+	var arrived sync.WaitGroup
+	arrived.Add(kept)
+	var evil counter
+	address, _ := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.RawQuery, "evil") {
+			evil.add(1)
+			panic(http.ErrAbortHandler)
+		}
+		arrived.Done()
+		arrived.Wait()
+	})
+	b := start(t, Config{}, address)
+	var all sync.WaitGroup
+	for range kept {
+		all.Go(func() {
+			if o := b.Ask(t.Context(), viewer(), s1()); o.Verdict != check.Allowed {
+				t.Errorf("outcome is %+v", o)
+			}
+		})
+	}
+	all.Wait()
+	r := viewer()
+	r.Query = "evil=1"
+	if o := b.Ask(t.Context(), r, s1()); o.Verdict != check.Unavailable {
+		t.Errorf("outcome is %+v", o)
+	}
+	if n := evil.get(); n != 2 {
+		t.Errorf("the question was sent %d times, want twice", n)
 	}
 }
