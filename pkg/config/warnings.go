@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -27,6 +28,14 @@ func (c *Config) Warnings() []string {
 		all = append(all, routesHave(open)+" on_unavailable allow and backends for which a 500 counts as away, without a probe of their own: "+
 			"one that answers altagate's own request, which has no token, with 500 lets EVERYBODY in; "+
 			"give such a backend a probe that it answers with something else")
+	}
+	for _, b := range c.Backends {
+		for _, status := range b.UnavailableStatuses {
+			if status < 500 {
+				all = append(all, fmt.Sprintf("backend %s has %d in unavailable_statuses: if it answers altagate's probe so, which has no token, "+
+					"it is taken for away, and on_unavailable decides about everybody; list only what stands for a dead portal, such as 502", b.Name, status))
+			}
+		}
 	}
 	return all
 }

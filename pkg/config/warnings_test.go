@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,5 +27,20 @@ func TestRoutesThatDenyNobodyAreWarnedOf(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestAStatusThatDeniesIsWarnedOfWhereItIsToMeanAway: the probe would get it too, and
+// the gate stand open or closed for good.
+func TestAStatusThatDeniesIsWarnedOfWhereItIsToMeanAway(t *testing.T) {
+	for statuses, want := range map[string]int{"[502, 503, 504]": 0, "[403]": 1, "[302, 404, 502]": 2} {
+		c, err := Parse([]byte("backends: {a: {url: http://b, unavailable_statuses: " + statuses + "}}\n" +
+			"routes: [{name: one, backends: [a], match: {paths: [/]}}]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Warnings(); len(got) != want || want > 0 && !strings.HasPrefix(got[0], "backend a has "+statuses[1:4]+" in unavailable_statuses") {
+			t.Errorf("%s: warned of %q, want %d warnings", statuses, got, want)
+		}
 	}
 }
