@@ -4,6 +4,7 @@ import (
 	"crypto/sha1" //nolint:gosec // It is what Alta computes.
 	"crypto/subtle"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func (t *Tokens) checkAlta(r *check.Request, now time.Time) (time.Time, error) {
 	if !ok || !fine {
 		return time.Time{}, ErrNone
 	}
-	if !t.isAlta(&token, r.Path, r.Addr.String()) && !t.isAlta(&token, decoded(r.Path), r.Addr.String()) {
+	if !slices.ContainsFunc(spellings(r.Path), func(path string) bool { return t.isAlta(&token, path, r.Addr.String()) }) {
 		return time.Time{}, ErrForged
 	}
 	if isAmbiguous(r.Path, r.Addr) {
@@ -67,6 +68,16 @@ func (t *Tokens) checkAlta(r *check.Request, now time.Time) (time.Time, error) {
 		return time.Time{}, ErrEarly
 	}
 	return until(end, now)
+}
+
+// spellings are those in which a portal may have signed a path: as it is asked for, and
+// decoded, unless that would be another path's.
+func spellings(path string) []string {
+	plain := decoded(path)
+	if plain == path || strings.Contains(plain, "%") {
+		return []string{path}
+	}
+	return []string{path, plain}
 }
 
 // isAlta tells whether a token is for a path and an address, by any of the secrets.

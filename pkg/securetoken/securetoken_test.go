@@ -165,6 +165,13 @@ func TestAPathWithEscapesIsSignedInEitherSpelling(t *testing.T) {
 	}
 }
 
+func TestATokenIsNotForThePathThatDecodesToItsOwn(t *testing.T) {
+	r := request("/tv/a%2525/index.m3u8", "token="+alta("/tv/a%25/index.m3u8", client, "1669810000", "1669890000", "secret", "x"), client)
+	if _, err := Alta(secrets).Check(r, at(1669850000)); !errors.Is(err, ErrForged) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestATokenOfAnIPv6ViewerIsForTheAddressAsItIsUsuallyWritten(t *testing.T) {
 	r := request(channel, "token="+alta(channel, "2001:db8::7", "1669810000", "1669890000", "secret", "x"), "2001:db8:0:0::7")
 	if _, err := Alta(secrets).Check(r, at(1669850000)); err != nil {

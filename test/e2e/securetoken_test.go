@@ -185,6 +185,43 @@ routes: [{name: live, match: {paths: [/tv/]}, backends: [portal], secure_token: 
 	}
 }
 
+// TestALinkThatTheShellMakesIsGood runs the lines of docs/rules.md.
+func TestALinkThatTheShellMakesIsGood(t *testing.T) {
+	t.Parallel()
+	script := blockOf(t, regexp.MustCompile("(?s)```\n(path=.*?)```"))
+	out, err := exec.Command(rig.Program(t, "sh"), "-c", script).Output() //nolint:gosec // The shipped docs.
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, found := strings.CutPrefix(strings.TrimSpace(string(out)), "https://tv.example.com")
+	parts, err := target.Parse(link)
+	if err != nil || !found {
+		t.Fatalf("the shell printed %q: %v", out, err)
+	}
+	links, err := securetoken.SecureLink([][]byte{[]byte("change-me")}, securetoken.DefaultExpression, securetoken.DefaultHash, securetoken.DefaultExpires)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &check.Request{Path: parts.Path, Query: parts.Query, Addr: netip.MustParseAddr("192.0.2.7")}
+	if _, err := links.Check(r, time.Now()); err != nil {
+		t.Errorf("%s: %v", link, err)
+	}
+}
+
+// blockOf gives a block of docs/rules.md.
+func blockOf(t *testing.T, what *regexp.Regexp) string {
+	t.Helper()
+	doc, err := os.ReadFile(filepath.Join(rig.Top, "docs/rules.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := what.FindSubmatch(doc)
+	if block == nil {
+		t.Fatalf("docs/rules.md has no %s", what)
+	}
+	return string(block[1])
+}
+
 func statusOf(t *testing.T, p *proxy, target string) int {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, "http://"+p.address+target, nil)
@@ -204,15 +241,7 @@ func statusOf(t *testing.T, p *proxy, target string) int {
 // the query of its link.
 func tokenOfPHP(t *testing.T) (path, query string) {
 	t.Helper()
-	doc, err := os.ReadFile(filepath.Join(rig.Top, "docs/rules.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := regexp.MustCompile("(?s)```php\n(.*?)```").FindSubmatch(doc)
-	if script == nil {
-		t.Fatal("docs/rules.md has no script of PHP")
-	}
-	text := strings.Replace(string(script[1]), "192.0.2.7", "127.0.0.1", 1)
+	text := strings.Replace(blockOf(t, regexp.MustCompile("(?s)```php\n(.*?)```")), "192.0.2.7", "127.0.0.1", 1)
 	out, err := exec.Command(rig.Program(t, "php"), rig.Write(t, filepath.Join(t.TempDir(), "token.php"), text)).Output() //nolint:gosec // Written above.
 	if err != nil {
 		t.Fatal(err)
