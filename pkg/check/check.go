@@ -39,6 +39,10 @@ type Request struct {
 	IDs [MaxIDs]string
 }
 
+// MaxViewers is the most viewers of one user that a limit can be about. A user with
+// more is no person, and to count them would hold up everybody else.
+const MaxViewers = 100
+
 // MaxIDs is how many signed ids of one request are looked at. A browser sends
 // the cookie of the nearest path first.
 const MaxIDs = 4

@@ -1,12 +1,8 @@
 package config
 
-// The bounds on users.
-const (
-	// maxSessions is the highest limit of a user: one with more is no person.
-	maxSessions = 100
+import "github.com/altagate/altagate/pkg/check"
 
-	exampleUsers = "users: {max_sessions: 2}"
-)
+const exampleUsers = "users: {max_sessions: 2}"
 
 // Users limit how many viewers may watch at a time as one user of a backend, whom
 // its reply names by X-UserId. The zero value limits nobody, whatever the reply says.
@@ -45,7 +41,7 @@ const (
 func readUsers(v value) Users {
 	u := Users{Reply: Heed}
 	keys := v.section(exampleUsers, "max_sessions", "on_exceed", "reply")
-	keys["max_sessions"].numberFrom(1, maxSessions, &u.MaxSessions)
+	keys["max_sessions"].numberFrom(1, check.MaxViewers, &u.MaxSessions)
 	if word, ok := keys["on_exceed"].oneOf(string(DenyNew), string(EndOldest)); ok {
 		u.OnExceed = OnExceed(word)
 	}

@@ -167,6 +167,8 @@ func limitInWords(o check.Outcome) string {
 	switch {
 	case most == 0:
 		return ""
+	case most > check.MaxViewers:
+		return fmt.Sprintf("X-Max-Sessions: %d is above %d, and so no limit", most, check.MaxViewers)
 	case o.User == "":
 		return "X-Max-Sessions and X-Unique count nobody without an X-UserId"
 	case o.Unique:

@@ -73,6 +73,7 @@ func TestTheMeaningOfARepliesHeadersIsSaidOfEachAllow(t *testing.T) {
 		{"custom", check.Outcome{Verdict: check.Allowed}, ""},
 		{"custom", check.Outcome{Verdict: check.Denied, Status: 403, AuthDuration: 1e9, MaxSessions: 1}, ""},
 		{"custom", check.Outcome{Verdict: check.Allowed, AuthDuration: 180e9}, "is put again before 3m0s are over"},
+		{"custom", check.Outcome{Verdict: check.Allowed, MaxSessions: 101, User: "42"}, "101 is above 100, and so no limit"},
 		{"custom", check.Outcome{Verdict: check.Allowed, MaxSessions: 2, User: "42"}, "viewers at a time as user 42: 2;"},
 		{"custom", check.Outcome{Verdict: check.Allowed, MaxSessions: 2}, "without an X-UserId"},
 		{"custom", check.Outcome{Verdict: check.Allowed, Unique: true, User: "42"}, "as user 42: 1, and the newest wins"},

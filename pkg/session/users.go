@@ -26,9 +26,6 @@ const (
 	// judgedFor is for how long it stands that there was no place: a player in a loop
 	// is not worth a look at each of its requests.
 	judgedFor = time.Second
-	// maxCounted is the highest limit that is one. A user with more is no person, and
-	// to count them would hold up everybody else.
-	maxCounted = 100
 )
 
 // user is whom a backend knows by an X-UserId.
@@ -39,7 +36,7 @@ func knownAs(o *check.Outcome) user { return user{o.Backend, o.User} }
 // limitOf is how many viewers a user may have at a time by an outcome; 0 means any
 // number.
 func limitOf(o *check.Outcome) int {
-	if o.User == "" || o.MaxSessions < 0 || o.MaxSessions > maxCounted {
+	if o.User == "" || o.MaxSessions < 0 || o.MaxSessions > check.MaxViewers {
 		return 0
 	}
 	return o.MaxSessions

@@ -150,7 +150,7 @@ func TestWhatALimitEndedIsTheFirstToGoWhereThereIsNoRoom(t *testing.T) {
 
 func TestANumberThatNoPersonHasIsNoLimit(t *testing.T) {
 	inWorld(t, viewers(), func(w *world) {
-		for _, limit := range []int{0, -1, maxCounted + 1} {
+		for _, limit := range []int{0, -1, check.MaxViewers + 1} {
 			w.script(family(limit, true))
 			for n := range 5 {
 				w.wantOf(device(n, fmt.Sprintf("/live/ch%d/index.m3u8?token=1", limit)), "allow backend")
@@ -198,6 +198,17 @@ func TestARepeatedAnswerCanNameAnotherUser(t *testing.T) {
 		w.wantOf(device(2, segment), "allow session")
 		user = "u1"
 		w.wantOf(device(3, tv1), "allow backend") // Nobody is u1 any more.
+	})
+}
+
+func TestWhoHasAPlaceByAnotherChannelHasOneAtOnceOnTheOneThatEnded(t *testing.T) {
+	inWorld(t, viewers(), func(w *world) {
+		w.script(family(1, true))
+		w.wantOf(device(1, tv1), "allow backend")
+		w.wantOf(device(2, tv1), "allow backend")
+		w.wantOf(device(1, tv1), "deny limit")
+		w.wantOf(device(1, tv2), "allow backend")
+		w.wantOf(device(1, tv1), "allow backend")
 	})
 }
 
