@@ -14,6 +14,7 @@ const index = `altagate
 /readyz           200 while it takes checks, 503 while it stops
 /api/v1/sessions  who watches, and how to end it (docs/api.md); on loopback and Unix sockets, or with admin_token
 /api/v1/backends  what is there, what is away and since when; on loopback and Unix sockets, or with admin_token
+/api/v1/decisions what was decided since somebody first asked; on loopback and Unix sockets, or with admin_token
 `
 
 // Handler answers GET and HEAD for /metrics with the handler given, /healthz,

@@ -26,7 +26,7 @@ func On(l net.Listener) context.Context {
 	return context.WithValue(context.Background(), listener{}, l.Addr())
 }
 
-// API answers for /api/v1/sessions and /api/v1/backends, and leaves the paths that
+// API answers for /api/v1/sessions, /api/v1/backends and /api/v1/decisions, and leaves the paths that
 // are not below /api/ to otherwise.
 //
 // Whoever reaches it may end every session. So on a TCP listener (see On) it answers
@@ -34,11 +34,11 @@ func On(l net.Listener) context.Context {
 // and Unix sockets alone, and only what is asked under a name of this machine: a page
 // of another site, whose name was made to resolve to loopback, reads nothing. Nor can
 // one change anything from its own name. A nil token gives none.
-func API(sessions Sessions, backends Backends, token func() []byte, otherwise http.Handler) http.Handler {
+func API(sessions Sessions, backends Backends, decisions *Decisions, token func() []byte, otherwise http.Handler) http.Handler {
 	if token == nil {
 		token = func() []byte { return nil }
 	}
-	api := api{sessions, backends, token}
+	api := api{sessions, backends, decisions, token}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/api/") {
 			otherwise.ServeHTTP(w, r)
@@ -49,9 +49,10 @@ func API(sessions Sessions, backends Backends, token func() []byte, otherwise ht
 }
 
 type api struct {
-	sessions Sessions
-	backends Backends
-	token    func() []byte
+	sessions  Sessions
+	backends  Backends
+	decisions *Decisions
+	token     func() []byte
 }
 
 // reply is what the API answers: a status and what becomes its JSON.
@@ -87,7 +88,10 @@ func (a api) reply(r *http.Request) reply {
 	if name, ok := below(path, backendsPath); ok {
 		return a.ofBackends(r, name)
 	}
-	return fail(http.StatusNotFound, "there is nothing at this path: the API is %[1]s, %[1]s/ID, %[2]s and %[2]s/NAME", sessionsPath, backendsPath)
+	if path == decisionsPath {
+		return a.ofDecisions(r)
+	}
+	return fail(http.StatusNotFound, "there is nothing at this path: the API is %[1]s, %[1]s/ID, %[2]s, %[2]s/NAME and %[3]s", sessionsPath, backendsPath, decisionsPath)
 }
 
 const (

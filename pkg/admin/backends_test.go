@@ -51,7 +51,7 @@ func TestBackendsAreListedAndShownByName(t *testing.T) {
 		"/api/v1/backends/portal": portal,
 		"/api/v1/backends/vod/1":  vod,
 	} {
-		w := asking{target: target}.does(API(three(), two(), nil, otherwise()))
+		w := asking{target: target}.does(API(three(), two(), new(Decisions), nil, otherwise()))
 		if w.Code != http.StatusOK || w.Body.String() != want+"\n" {
 			t.Errorf("%s: %d %s", target, w.Code, w.Body)
 		}
@@ -71,7 +71,7 @@ func TestBackendsAreOnlyLookedAt(t *testing.T) {
 		{"DELETE", "/api/v1/backends/portal", 405, "only GET and HEAD are answered here"},
 		{"POST", "/api/v1/backends", 405, "only GET and HEAD are answered here"},
 	} {
-		w := asking{method: test.method, target: test.target}.does(API(three(), two(), nil, otherwise()))
+		w := asking{method: test.method, target: test.target}.does(API(three(), two(), new(Decisions), nil, otherwise()))
 		if text := errorOf(t, w); w.Code != test.status || !strings.Contains(text, test.says) {
 			t.Errorf("%s %s: %d %s", test.method, test.target, w.Code, text)
 		}
@@ -86,7 +86,7 @@ func TestBackendsAreGuardedAsSessionsAre(t *testing.T) {
 		"another host":       {target: "/api/v1/backends", host: "evil.example"},
 		"a listener for all": {target: "/api/v1/backends", at: &net.TCPAddr{IP: net.IPv4zero, Port: 9182}},
 	} {
-		if w := a.does(API(three(), two(), nil, otherwise())); w.Code != http.StatusForbidden || strings.Contains(w.Body.String(), "10.0.0.5") {
+		if w := a.does(API(three(), two(), new(Decisions), nil, otherwise())); w.Code != http.StatusForbidden || strings.Contains(w.Body.String(), "10.0.0.5") {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}

@@ -34,12 +34,12 @@ func TestTheAPIIsAnsweredOnLoopbackAndUnixSocketsOnly(t *testing.T) {
 	} {
 		for _, method := range []string{"GET", "DELETE"} {
 			store := three()
-			w := asking{method: method, target: "/api/v1/sessions/" + first, at: test.at}.does(API(store, two(), nil, otherwise()))
+			w := asking{method: method, target: "/api/v1/sessions/" + first, at: test.at}.does(API(store, two(), new(Decisions), nil, otherwise()))
 			text := errorOf(t, w)
 			if w.Code != test.want || test.want == 403 && (!strings.Contains(text, "unix:/path") || len(store.calls) > 0) {
 				t.Errorf("%s on %v: %d %s", method, test.at, w.Code, text)
 			}
-			if metrics := (asking{target: "/metrics", at: test.at}).does(API(store, two(), nil, otherwise())); metrics.Body.String() != "elsewhere" {
+			if metrics := (asking{target: "/metrics", at: test.at}).does(API(store, two(), new(Decisions), nil, otherwise())); metrics.Body.String() != "elsewhere" {
 				t.Errorf("on %v the other pages are not answered: %s", test.at, metrics.Body)
 			}
 		}
@@ -50,7 +50,7 @@ func TestAServerThatDoesNotSayWhereItListensAnswersNobody(t *testing.T) {
 	r := httptest.NewRequestWithContext(context.Background(), "GET", "/api/v1/sessions", http.NoBody)
 	r.Host = "localhost"
 	w := httptest.NewRecorder()
-	API(three(), two(), nil, otherwise()).ServeHTTP(w, r)
+	API(three(), two(), new(Decisions), nil, otherwise()).ServeHTTP(w, r)
 	if w.Code != http.StatusForbidden {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
@@ -66,7 +66,7 @@ func TestTheHostMustBeThisMachine(t *testing.T) {
 	} {
 		for _, method := range []string{"GET", "HEAD", "DELETE"} {
 			store := three()
-			w := asking{method: method, target: "/api/v1/sessions/" + first, host: host}.does(API(store, two(), nil, otherwise()))
+			w := asking{method: method, target: "/api/v1/sessions/" + first, host: host}.does(API(store, two(), new(Decisions), nil, otherwise()))
 			if w.Code != want || want == 403 && len(store.calls) > 0 {
 				t.Errorf("%s under %q: %d %s", method, host, w.Code, w.Body)
 			}
@@ -75,7 +75,7 @@ func TestTheHostMustBeThisMachine(t *testing.T) {
 	r := httptest.NewRequestWithContext(On(addressed{&net.UnixAddr{}}), "GET", "/api/v1/sessions", http.NoBody)
 	r.Host = ""
 	w := httptest.NewRecorder()
-	if API(three(), two(), nil, otherwise()).ServeHTTP(w, r); w.Code != http.StatusForbidden {
+	if API(three(), two(), new(Decisions), nil, otherwise()).ServeHTTP(w, r); w.Code != http.StatusForbidden {
 		t.Errorf("without a host: %d", w.Code)
 	}
 }
@@ -99,7 +99,7 @@ func TestAPageOfAnotherOriginChangesNothing(t *testing.T) {
 		{"GET", map[string]string{"Sec-Fetch-Site": "cross-site"}, 200},
 	} {
 		store := three()
-		w := asking{method: test.method, target: "/api/v1/sessions/" + first, headers: test.headers}.does(API(store, two(), nil, otherwise()))
+		w := asking{method: test.method, target: "/api/v1/sessions/" + first, headers: test.headers}.does(API(store, two(), new(Decisions), nil, otherwise()))
 		if w.Code != test.want || test.want != 200 && len(store.calls) > 0 {
 			t.Errorf("%s with %v: %d %s", test.method, test.headers, w.Code, w.Body)
 		}
@@ -121,7 +121,7 @@ func TestEveryAnswerIsJSONThatNobodyKeeps(t *testing.T) {
 		{target: "/api/v1/sessions", host: "evil.example"},
 		{target: "/api/v1/sessions", at: &net.TCPAddr{IP: net.IPv4zero}},
 	} {
-		w := a.does(API(three(), two(), nil, otherwise()))
+		w := a.does(API(three(), two(), new(Decisions), nil, otherwise()))
 		errorOf(t, w)
 		for name, want := range map[string]string{
 			"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
@@ -134,7 +134,7 @@ func TestEveryAnswerIsJSONThatNobodyKeeps(t *testing.T) {
 }
 
 func TestARealServerAnswersOnLoopbackAndAUnixSocketAndNotOnAllAddresses(t *testing.T) {
-	h := API(three(), two(), nil, otherwise())
+	h := API(three(), two(), new(Decisions), nil, otherwise())
 	at := served(t, "tcp", "127.0.0.1:0", h).String()
 	reply, err := http.Get("http://" + at + "/api/v1/sessions/" + first)
 	if status, body := got(t, reply, err); status != 200 || !strings.HasPrefix(body, `{"id":"`+first+`"`) {

@@ -22,18 +22,18 @@ const oneSession = `{"id":"0123456789abcdef0123456789abcdef","route":"live","hos
 	`"started":"2026-03-01T19:15:00.123Z","last_request":"2026-03-01T20:15:00.123Z","requests":1803,"active":true,"max_sessions":2}`
 
 func TestOneSessionIsShown(t *testing.T) {
-	w := asking{target: "/api/v1/sessions/" + first}.does(API(three(), two(), nil, otherwise()))
+	w := asking{target: "/api/v1/sessions/" + first}.does(API(three(), two(), new(Decisions), nil, otherwise()))
 	if w.Code != 200 || w.Body.String() != oneSession+"\n" {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
-	w = asking{target: "/api/v1/sessions/" + third}.does(API(three(), two(), nil, otherwise()))
+	w = asking{target: "/api/v1/sessions/" + third}.does(API(three(), two(), new(Decisions), nil, otherwise()))
 	if !strings.Contains(w.Body.String(), `"provisional":true`) || strings.Contains(w.Body.String(), `"user"`) {
 		t.Errorf("got %s", w.Body)
 	}
 }
 
 func TestAListIsReadPageByPage(t *testing.T) {
-	h := API(three(), two(), nil, otherwise())
+	h := API(three(), two(), new(Decisions), nil, otherwise())
 	var ids []string
 	target, pages := "/api/v1/sessions?limit=2", 0
 	for next := ""; ; pages++ {
@@ -59,7 +59,7 @@ func TestAListIsReadPageByPage(t *testing.T) {
 }
 
 func TestAnEmptyListIsAList(t *testing.T) {
-	w := asking{target: "/api/v1/sessions"}.does(API(&fake{}, two(), nil, otherwise()))
+	w := asking{target: "/api/v1/sessions"}.does(API(&fake{}, two(), new(Decisions), nil, otherwise()))
 	if w.Code != 200 || w.Body.String() != `{"sessions":[]}`+"\n" {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
@@ -73,7 +73,7 @@ func TestAPageHasAHundredUnlessAskedForMore(t *testing.T) {
 		})})
 	}
 	for query, want := range map[string]int{"": 100, "?limit=1": 1, "?limit=1000": 1000} {
-		w := asking{target: "/api/v1/sessions" + query}.does(API(store, two(), nil, otherwise()))
+		w := asking{target: "/api/v1/sessions" + query}.does(API(store, two(), new(Decisions), nil, otherwise()))
 		var body listed
 		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || len(body.Sessions) != want || body.Next != body.Sessions[want-1].ID {
 			t.Errorf("%q: %d sessions, next %q, %v", query, len(body.Sessions), body.Next, err)
@@ -96,7 +96,7 @@ func TestAListIsOfWhatTheFiltersChoose(t *testing.T) {
 		"route=live&user=u&limit=5&after=" + first: {Route: "live", User: "u"},
 	} {
 		store := three()
-		w := asking{target: "/api/v1/sessions?" + query}.does(API(store, two(), nil, otherwise()))
+		w := asking{target: "/api/v1/sessions?" + query}.does(API(store, two(), new(Decisions), nil, otherwise()))
 		if diff := gocmp.Diff([]session.Filter{want}, store.filters, cmpopts.EquateComparable(netip.Addr{})); w.Code != 200 || diff != "" {
 			t.Errorf("%s: %d %s", query, w.Code, diff)
 		}
@@ -117,7 +117,7 @@ func TestWhatIsEndedAndForHowLong(t *testing.T) {
 		"?route=live&stream=~ch1&host=A.B&for=5s": {Method: "EndStream", Route: "live", Host: "a.b", Stream: "~ch1", Hold: 5 * time.Second},
 	} {
 		store := three()
-		w := asking{method: "DELETE", target: "/api/v1/sessions" + target}.does(API(store, two(), nil, otherwise()))
+		w := asking{method: "DELETE", target: "/api/v1/sessions" + target}.does(API(store, two(), new(Decisions), nil, otherwise()))
 		if diff := gocmp.Diff([]call{want}, store.calls); w.Code != 200 || diff != "" {
 			t.Errorf("%s: %d %s%s", target, w.Code, w.Body, diff)
 		}
@@ -131,7 +131,7 @@ func TestAnEndSaysWhichSessionsItEnded(t *testing.T) {
 		"?user=nobody":                  `{"ended":[]}`,
 		"?route=live&stream=/live/ch9/": `{"ended":[]}`,
 	} {
-		w := asking{method: "DELETE", target: "/api/v1/sessions" + target}.does(API(three(), two(), nil, otherwise()))
+		w := asking{method: "DELETE", target: "/api/v1/sessions" + target}.does(API(three(), two(), new(Decisions), nil, otherwise()))
 		if w.Code != 200 || w.Body.String() != want+"\n" {
 			t.Errorf("%s: %d %s", target, w.Code, w.Body)
 		}
@@ -192,7 +192,7 @@ func TestWhatIsRefusedEndsNothingAndSaysWhatToDo(t *testing.T) {
 		{"OPTIONS", "", 405, "only GET, HEAD and DELETE"},
 	} {
 		store := three()
-		w := asking{method: test.method, target: "/api/v1/sessions" + test.target}.does(API(store, two(), nil, otherwise()))
+		w := asking{method: test.method, target: "/api/v1/sessions" + test.target}.does(API(store, two(), new(Decisions), nil, otherwise()))
 		if text := errorOf(t, w); w.Code != test.status || !strings.Contains(text, test.says) {
 			t.Errorf("%s %s: %d %s", test.method, test.target, w.Code, text)
 		}
@@ -212,7 +212,7 @@ func TestAnEndThatIsNotOnDiskSaysSoAndWhatEnded(t *testing.T) {
 		"/" + second: `"` + second + `"`,
 		"?user=u77":  `"` + first + `","` + second + `"`,
 	} {
-		w := asking{method: "DELETE", target: "/api/v1/sessions" + target}.does(API(store, two(), nil, otherwise()))
+		w := asking{method: "DELETE", target: "/api/v1/sessions" + target}.does(API(store, two(), new(Decisions), nil, otherwise()))
 		want := `{"error":"` + store.err.Error() + `","ended":[` + ids + `]}` + "\n"
 		if w.Code != http.StatusInternalServerError || w.Body.String() != want {
 			t.Errorf("%s: %d %s", target, w.Code, w.Body)
@@ -223,7 +223,7 @@ func TestAnEndThatIsNotOnDiskSaysSoAndWhatEnded(t *testing.T) {
 func TestASessionThatEndsInTheMeantimeIsUnknown(t *testing.T) {
 	store := three()
 	store.gone = true
-	if w := (asking{method: "DELETE", target: "/api/v1/sessions/" + first}).does(API(store, two(), nil, otherwise())); w.Code != 404 {
+	if w := (asking{method: "DELETE", target: "/api/v1/sessions/" + first}).does(API(store, two(), new(Decisions), nil, otherwise())); w.Code != 404 {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 }
@@ -231,7 +231,7 @@ func TestASessionThatEndsInTheMeantimeIsUnknown(t *testing.T) {
 func TestNoTerminalObeysWhatAViewerSent(t *testing.T) {
 	evil := "\x1b]0;x\x07\u009b31m\u202e\u2028\x7f\xff</script>\U000e0001é"
 	store := &fake{sessions: []session.Info{{ID: first, UserAgent: evil}}}
-	w := asking{target: "/api/v1/sessions"}.does(API(store, two(), nil, otherwise()))
+	w := asking{target: "/api/v1/sessions"}.does(API(store, two(), new(Decisions), nil, otherwise()))
 	body := strings.TrimSuffix(w.Body.String(), "\n")
 	if i := strings.IndexFunc(body, func(c rune) bool { return !unicode.IsPrint(c) || c == '<' }); i >= 0 {
 		t.Errorf("byte %q gets through in %q", body[i], body)
@@ -240,7 +240,7 @@ func TestNoTerminalObeysWhatAViewerSent(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &read); err != nil || read.Sessions[0].UserAgent != strings.ToValidUTF8(evil, "\ufffd") {
 		t.Errorf("%v: %q", err, body)
 	}
-	w = asking{target: "/api/v1/sessions?stream=" + url.QueryEscape(evil)}.does(API(store, two(), nil, otherwise()))
+	w = asking{target: "/api/v1/sessions?stream=" + url.QueryEscape(evil)}.does(API(store, two(), new(Decisions), nil, otherwise()))
 	if strings.ContainsAny(w.Body.String(), "\x1b\x07\u009b\u202e") {
 		t.Errorf("an error has it: %q", w.Body)
 	}

@@ -33,20 +33,20 @@ func TestWithATokenTheAPIIsAnsweredOnEveryListenerToWhoBringsIt(t *testing.T) {
 		} {
 			store := three()
 			a := asking{method: "DELETE", target: "/api/v1/sessions/" + first, at: at, host: "altagate.example:9182", authorization: test.brings}
-			w := a.does(API(store, two(), is, otherwise()))
+			w := a.does(API(store, two(), new(Decisions), is, otherwise()))
 			text := errorOf(t, w)
 			if w.Code != test.want || test.want != 200 && (len(store.calls) > 0 || w.Header().Get("WWW-Authenticate") == "") || strings.Contains(text, token) {
 				t.Errorf("%q on %v: %d %s", test.brings, at, w.Code, text)
 			}
 		}
-		if w := (asking{target: "/metrics", at: at}).does(API(three(), two(), is, otherwise())); w.Body.String() != "elsewhere" {
+		if w := (asking{target: "/metrics", at: at}).does(API(three(), two(), new(Decisions), is, otherwise())); w.Body.String() != "elsewhere" {
 			t.Errorf("metrics want a token on %v", at)
 		}
 	}
 }
 
 func TestAUnixSocketWantsNoToken(t *testing.T) {
-	w := asking{target: "/api/v1/sessions", at: &net.UnixAddr{Name: "/run/a.sock"}}.does(API(three(), two(), func() []byte { return []byte(token) }, otherwise()))
+	w := asking{target: "/api/v1/sessions", at: &net.UnixAddr{Name: "/run/a.sock"}}.does(API(three(), two(), new(Decisions), func() []byte { return []byte(token) }, otherwise()))
 	if w.Code != http.StatusOK {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
@@ -57,7 +57,7 @@ func TestATokenDoesNotLetAnotherOriginIn(t *testing.T) {
 	w := asking{
 		method: "DELETE", target: "/api/v1/sessions/" + first, authorization: []string{"Bearer " + token},
 		headers: map[string]string{"Sec-Fetch-Site": "cross-site"},
-	}.does(API(store, two(), func() []byte { return []byte(token) }, otherwise()))
+	}.does(API(store, two(), new(Decisions), func() []byte { return []byte(token) }, otherwise()))
 	if w.Code != http.StatusForbidden || len(store.calls) > 0 {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
@@ -66,7 +66,7 @@ func TestATokenDoesNotLetAnotherOriginIn(t *testing.T) {
 func TestAnEmptyTokenIsNone(t *testing.T) {
 	for _, authorization := range [][]string{nil, {"Bearer "}, {"Bearer"}, {""}} {
 		w := asking{target: "/api/v1/sessions", at: &net.TCPAddr{IP: net.IPv4zero}, authorization: authorization}.
-			does(API(three(), two(), func() []byte { return nil }, otherwise()))
+			does(API(three(), two(), new(Decisions), func() []byte { return nil }, otherwise()))
 		if w.Code != http.StatusForbidden {
 			t.Errorf("%q: got %d %s", authorization, w.Code, w.Body)
 		}

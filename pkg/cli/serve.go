@@ -10,12 +10,14 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/altagate/altagate/pkg/admin"
 	"github.com/altagate/altagate/pkg/certs"
+	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/config"
 	"github.com/altagate/altagate/pkg/frontend"
 	"github.com/altagate/altagate/pkg/frontend/extauthz"
@@ -91,6 +93,8 @@ type sidecar struct {
 	logFormat string
 	telemetry *telemetry.Telemetry
 	troubles  troubles
+	// decisions are kept for who asks the API for them.
+	decisions admin.Decisions
 	gate      *gate.Gate
 	// state is the file that keeps sessions; nil if they are not kept.
 	state        *state.File
@@ -201,7 +205,7 @@ func (a *sidecar) open(listen config.Listen) ([]door, error) {
 		Checker: a.gate,
 		May:     func(peer net.Addr) bool { return a.callers.Load().May(peer) },
 		Trusts:  a.gate.Trusts,
-		Record:  a.telemetry.Record,
+		Record:  a.record,
 	}
 	var doors []door
 	for _, w := range []struct {
@@ -226,6 +230,12 @@ func (a *sidecar) open(listen config.Listen) ([]door, error) {
 	return doors, nil
 }
 
+// record tells of a decision.
+func (a *sidecar) record(r *check.Request, d check.Decision, took time.Duration) {
+	a.telemetry.Record(r, d, took)
+	a.decisions.Record(r, d)
+}
+
 func (a *sidecar) listenFor(name, address string) (net.Listener, error) {
 	l := a.settings.inherited[name]
 	if l == nil {
@@ -247,7 +257,7 @@ func (a *sidecar) overGRPC(checks frontend.Config) *extauthz.Server {
 
 // administration serves what operators ask.
 func (a *sidecar) administration() *http.Server {
-	s := a.overHTTP(admin.API(a.gate.Sessions(), a.gate, a.adminToken, admin.Handler(a.telemetry.Metrics(), a.ready.Is)))
+	s := a.overHTTP(admin.API(a.gate.Sessions(), a.gate, &a.decisions, a.adminToken, admin.Handler(a.telemetry.Metrics(), a.ready.Is)))
 	s.BaseContext = admin.On
 	return s
 }

@@ -29,7 +29,7 @@ func may() map[string][]string {
 		"pkg/frontend":          {"pkg/check", "pkg/target", "pkg/viewer"},
 		"pkg/frontend/extauthz": {"pkg/check", "pkg/frontend", "pkg/panics", "pkg/target", "pkg/viewer"},
 		"pkg/telemetry":         {"pkg/check"},
-		"pkg/admin":             {"pkg/gate", "pkg/session", "pkg/stream"},
+		"pkg/admin":             {"pkg/check", "pkg/gate", "pkg/session", "pkg/stream"},
 		"pkg/certs":             {},
 		"pkg/check":             {},
 		"pkg/country":           {},
