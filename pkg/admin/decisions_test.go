@@ -110,6 +110,7 @@ func TestADecisionThatNobodyAsksForCostsNothing(t *testing.T) {
 	}
 }
 
+// TestDecisionsTakeManyAtOnce is for the race detector.
 func TestDecisionsTakeManyAtOnce(t *testing.T) {
 	d := &Decisions{}
 	var all sync.WaitGroup
@@ -122,6 +123,9 @@ func TestDecisionsTakeManyAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+	if kept, _ := d.about("x"); len(kept) == 0 {
+		t.Error("nothing was kept")
+	}
 }
 
 func TestDecisionsAreOnlyLookedAt(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/altagate/altagate/pkg/doctor"
+	"github.com/altagate/altagate/pkg/doctor/edge"
 	"github.com/altagate/altagate/pkg/doctor/envoyconf"
 	"github.com/altagate/altagate/pkg/doctor/live"
 	"github.com/altagate/altagate/pkg/doctor/nginxconf"
@@ -153,6 +154,8 @@ func TestAMistakeInADoctorIsExitCode3(t *testing.T) {
 	for _, args := range [][]string{
 		{"--nosuch"}, {"argument"}, {"--backend", "10.0.0.5"}, {"--config", file(t, oneRoute("http://a", "")), "--backend", "http://a"},
 		{"--config", file(t, oneRoute("http://a", "")), "--admin", "here"},
+		{"--edge", "tv.example.com/x"}, {"--edge", "http:///x"}, {"--edge", "http://tv.example.com/a b"}, {"--edge-address", "127.0.0.1:80"},
+		{"--edge", "http://tv.example.com/x", "--edge-address", "127.0.0.1"}, {"--altagate-stopped"},
 	} {
 		if code, _, stderr := ran(t, append([]string{"doctor"}, args...)...); code != 3 || stderr == "" {
 			t.Errorf("%q: exit code %d, %s", args, code, stderr)
@@ -166,7 +169,7 @@ func TestTheDocsExplainEachFinding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := slices.Concat(doctorKinds(), live.Kinds(), nginxconf.Kinds(), envoyconf.Kinds())
+	kinds := slices.Concat(doctorKinds(), live.Kinds(), edge.Kinds(), nginxconf.Kinds(), envoyconf.Kinds())
 	seen := map[string]bool{}
 	for _, k := range kinds {
 		if !strings.Contains(string(page), "`"+k.ID+"`") {

@@ -104,12 +104,25 @@ func (c *conf) overHTTP(m *manager, f filter, http node) {
 			c.out.Add(allowedHeaders, c.where(f.node), fmt.Sprintf("allowed_headers does not list %s: %s", need.name, need.what), "- exact: "+need.name)
 		}
 	}
-	shown := http.get("authorization_response", "allowed_client_headers", "patterns")
-	if !shown.there() || lists(shown.items(), "x-altagate-reason") || lists(shown.items(), "x-altagate-decision") {
-		c.out.Add(denialHeaders, c.where(http), "a denial's headers go to the viewer: allowed_client_headers does not keep them back",
-			"authorization_response: {allowed_client_headers: {patterns: [{exact: www-authenticate}]}}")
-	}
+	c.shown(http.get("authorization_response"), http)
 	c.times(http, http.get("server_uri", "timeout"), http.get("retry_policy"))
+}
+
+// shown finds what viewers see of an answer to a check.
+func (c *conf) shown(response, http node) {
+	const write = "authorization_response: {allowed_client_headers: {patterns: [{exact: www-authenticate}]}}"
+	if !response.get("allowed_client_headers", "patterns").there() {
+		c.out.Add(clientHeaders, c.where(http), "there is no allowed_client_headers, so that every header of a denial goes to the viewer", write)
+	}
+	for _, list := range []string{"allowed_client_headers", "allowed_client_headers_on_success"} {
+		patterns := response.get(list, "patterns")
+		for _, name := range own {
+			if lists(patterns.items(), name) {
+				c.out.Add(clientHeaders, c.where(patterns), list+" shows viewers "+name, write)
+				break
+			}
+		}
+	}
 }
 
 // entry is the value of a key in a list of keys with values.

@@ -34,8 +34,8 @@ var (
 		Why: "altagate denies every viewer (bad-check) who is asked about at another path than /auth/envoy"}
 	allowedHeaders = doctor.Kind{ID: "envoy-allowed-headers", Severity: doctor.Warning,
 		Why: "over HTTP Envoy tells altagate no header of the viewer but those that are listed"}
-	denialHeaders = doctor.Kind{ID: "envoy-denial-headers", Severity: doctor.Warning,
-		Why: "a viewer who is denied is shown altagate's headers, and learns why, and when the gate stands open"}
+	clientHeaders = doctor.Kind{ID: "envoy-client-headers", Severity: doctor.Warning,
+		Why: "what an answer to a check says is shown to viewers: sessions, reasons, when the gate stands open, or whatever else answers in altagate's place"}
 	viewerHeaders = doctor.Kind{ID: "envoy-viewer-headers", Severity: doctor.Warning,
 		Why: "the origin gets these from the viewer, and may believe them: another path or host than the checked one, or another user"}
 	underscores = doctor.Kind{ID: "envoy-underscores", Severity: doctor.Warning,
@@ -56,7 +56,7 @@ var (
 func Kinds() []doctor.Kind {
 	return []doctor.Kind{
 		noCheck, unchecked, checkOff, cacheFirst, failureModeAllow, addressForged, addressHidden, addressMissing, pathRaw, slashesKept,
-		escapedSlashes, timeout, retry, pathPrefix, allowedHeaders, denialHeaders, viewerHeaders, underscores, scheme, unknownHost,
+		escapedSlashes, timeout, retry, pathPrefix, allowedHeaders, clientHeaders, viewerHeaders, underscores, scheme, unknownHost,
 		checkLimit, altagateExposed, adminExposed,
 	}
 }

@@ -30,12 +30,17 @@ var (
 	own = []string{"x-session-id", "x-session-name", "x-user-id", "x-altagate-decision", "x-altagate-reason", "x-altagate-id"}
 )
 
-// viewers finds the headers of a viewer that the origin gets. Over gRPC altagate
-// itself has its own removed.
+// viewers finds the headers of a viewer that the origin gets. altagate itself has
+// its own removed or replaced; over HTTP only if it may send them.
 func (c *conf) viewers(m *manager) {
 	needed := words
-	if slices.ContainsFunc(m.checks, func(f filter) bool { return f.get("http_service").there() }) {
-		needed = slices.Concat(words, own)
+	for _, f := range m.checks {
+		sent := f.get("http_service", "authorization_response", "allowed_upstream_headers", "patterns").items()
+		for _, name := range own {
+			if f.get("http_service").there() && !lists(sent, name) {
+				needed = append(slices.Clone(needed), name)
+			}
+		}
 	}
 	removed := map[string]bool{}
 	m.walk(func(n node) {
