@@ -18,7 +18,6 @@ import (
 // patience is how long one request may take.
 const patience = 10 * time.Second
 
-
 // place is where an edge is, and what a viewer asks it for.
 type place struct {
 	scheme, host string
