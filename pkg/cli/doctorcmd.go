@@ -87,6 +87,13 @@ func (d *doctorFlags) run(ctx context.Context, in io.Reader, out io.Writer) erro
 		report.Sections = append(report.Sections, lookAtBackends(ctx, cfg)...)
 	}
 	altagate := live.Altagate{Admin: listen.Admin, HTTP: listen.HTTP, GRPC: listen.GRPC}
+	if cfg != nil {
+		token, err := config.LoadToken(cfg.AdminToken)
+		if err != nil {
+			section.Cannot("the API: %v", err)
+		}
+		altagate.Token, altagate.TLS = string(token), cfg.ListenTLS.On()
+	}
 	switch {
 	case altagate.Admin == "":
 		section.Cannot("the running altagate: --admin is empty")
@@ -121,14 +128,16 @@ func (d *doctorFlags) misused() error {
 
 // lookAtEdge looks at a running edge from outside.
 func (d *doctorFlags) lookAtEdge(ctx context.Context, altagate live.Altagate, in io.Reader) (*doctor.Section, error) {
+	listeners := []edge.Listener{
+		{Name: "checks over HTTP", Address: altagate.HTTP, Is: live.IsForChecks},
+		{Name: "metrics and the API", Address: altagate.Admin, Is: live.IsAdmin},
+	}
+	if altagate.TLS {
+		listeners = nil // what they answer cannot be told from anything else
+	}
 	section, err := edge.Look(ctx, edge.Config{
 		URL: d.edge, Address: d.edgeAddress, Stopped: d.stopped,
-		Decisions: altagate.Decisions, There: altagate.There,
-		Listeners: []edge.Listener{
-			{Name: "checks over HTTP", Address: altagate.HTTP, Is: live.IsForChecks},
-			{Name: "metrics and the API", Address: altagate.Admin, Is: live.IsAdmin},
-		},
-		Pause: d.pause(in),
+		Decisions: altagate.Decisions, There: altagate.There, Listeners: listeners, Pause: d.pause(in),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.called("edge"), err)

@@ -121,6 +121,16 @@ func TestDoctorLooksAtARunningAltagate(t *testing.T) {
 	}
 }
 
+func TestDoctorSendsTheAdminTokenAndShowsNone(t *testing.T) {
+	const token = "s3cret-token-of-thirty-two-bytes-or-more"
+	path := file(t, oneRoute(portal(t).URL, ", match: {paths: [/live/]}")+"admin_token: "+token+"\n")
+	a := serving(t, "--config", path)
+	code, stdout, stderr := ran(t, "doctor", "--config", path, "--http", a.http, "--grpc", "", "--admin", a.admin)
+	if code != 0 || !strings.Contains(stdout, `backend "portal" is there`) || strings.Contains(stdout+stderr, token) {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+}
+
 func TestDoctorSaysThatABackendIsAway(t *testing.T) {
 	a := serving(t, "--backend", "http://"+nobody(t))
 	code, found, _ := examined(t, "--http", a.http, "--grpc", "", "--admin", a.admin)

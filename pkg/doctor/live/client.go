@@ -27,6 +27,19 @@ const maxBody = 16 << 20
 // unix:/path or, for one that is off, empty.
 type Altagate struct {
 	Admin, HTTP, GRPC string
+	// Token is for the API; empty if it wants none.
+	Token string
+	// TLS is set if its TCP listeners speak TLS: nothing is asked there.
+	TLS bool
+}
+
+// errTLS says what to do where the admin listener speaks TLS.
+var errTLS = errors.New("its admin listener speaks TLS, over which it is not asked here: listen.admin on a Unix socket is")
+
+// hidden says whether the listener at an address speaks TLS.
+func (a Altagate) hidden(listen string) bool {
+	network, _ := dialing(listen)
+	return a.TLS && network == "tcp"
 }
 
 // dialing gives the network and the address of a listener. One on all addresses is
@@ -58,7 +71,7 @@ type page struct {
 }
 
 // get gets a page of a listener. The host is one that the API answers under.
-func get(ctx context.Context, listen, target string) (page, error) {
+func get(ctx context.Context, listen, target string, header ...string) (page, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	transport := &http.Transport{
@@ -73,6 +86,9 @@ func get(ctx context.Context, listen, target string) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
 	reply, err := transport.RoundTrip(r)
 	if err != nil {
 		return page{}, err
@@ -84,7 +100,14 @@ func get(ctx context.Context, listen, target string) (page, error) {
 
 // api gets something of the API.
 func (a Altagate) api(ctx context.Context, target string, into any) error {
-	got, err := get(ctx, a.Admin, target)
+	var header []string
+	switch {
+	case a.hidden(a.Admin):
+		return errTLS
+	case a.Token != "":
+		header = []string{"Authorization", "Bearer " + a.Token}
+	}
+	got, err := get(ctx, a.Admin, target, header...)
 	if err != nil {
 		return err
 	}
@@ -117,8 +140,16 @@ func (a Altagate) Decisions(ctx context.Context, match string) ([]doctor.Decided
 	return got.Decisions, err
 }
 
-// There says whether altagate's admin listener answers.
+// There says whether altagate's admin listener answers, or, where it speaks TLS,
+// whether something listens there.
 func (a Altagate) There(ctx context.Context) bool {
+	if a.hidden(a.Admin) {
+		c, err := dial(ctx, a.Admin)
+		if err == nil {
+			c.Close() //nolint:errcheck // nothing was sent
+		}
+		return err == nil
+	}
 	got, err := get(ctx, a.Admin, "/healthz")
 	return err == nil && got.body == "ok\n"
 }

@@ -33,6 +33,10 @@ func Kinds() []doctor.Kind {
 // Look asks altagate how it does. Its admin listener must be on.
 func (a Altagate) Look(ctx context.Context) *doctor.Section {
 	out := doctor.NewSection("altagate: " + a.Admin)
+	if a.hidden(a.Admin) {
+		out.Cannot("how it does: %v", errTLS)
+		return out
+	}
 	got, err := get(ctx, a.Admin, "/readyz")
 	switch {
 	case err != nil:
@@ -54,7 +58,11 @@ func (a Altagate) Look(ctx context.Context) *doctor.Section {
 
 // checkListeners asks the listeners for checks whether altagate is there.
 func (a Altagate) checkListeners(ctx context.Context, out *doctor.Section) {
-	if a.HTTP != "" {
+	switch {
+	case a.HTTP == "":
+	case a.hidden(a.HTTP):
+		out.Cannot("what answers checks over HTTP at %s: it speaks TLS", a.HTTP)
+	default:
 		if IsForChecks(ctx, a.HTTP) {
 			out.Is("checks over HTTP are answered at %s, and one that says nothing is denied", a.HTTP)
 		} else {
