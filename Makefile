@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo test e2e soak lint bench fuzz proto deps clean
+.PHONY: help release build demo test e2e soak lint bench fuzz proto deps clean
 
 # grpcnotrace leaves out gRPC's debug pages, and half of the binary with them.
 TAGS := grpcnotrace
@@ -25,6 +25,15 @@ help: ## list the targets
 
 build: ## build bin/altagate, one static binary
 	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags '$(LDFLAGS)' -o bin/altagate ./cmd/altagate
+
+release: ## build what is released into dist/: binaries, checksums, SBOM, licences
+	rm -rf dist && mkdir dist
+	for os in linux darwin; do for arch in amd64 arm64; do \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -tags $(TAGS) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' \
+			-o dist/altagate-$$os-$$arch ./cmd/altagate; \
+	done; done
+	go run ./test/release '$(VERSION)' dist
+	cp LICENSE CHANGELOG.md dist/
 
 demo: build ## run altagate with a demo backend, origin and edge; ends with Ctrl-C
 	bin/altagate demo
@@ -67,4 +76,4 @@ deps: ## install what the tests need: nginx, HAProxy, Caddy, PHP, players, wrk, 
 	@test/tools/deps
 
 clean: ## remove what was built and installed here
-	rm -rf bin .deps
+	rm -rf bin dist .deps
