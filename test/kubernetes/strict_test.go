@@ -1,0 +1,134 @@
+// Package kubernetes decodes the manifests of deploy/kubernetes strictly into the
+// types of the Kubernetes API: a key that is misspelled or in the wrong place fails.
+// It is a module of its own, so that nothing of it is in altagate's.
+package kubernetes
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"sigs.k8s.io/yaml"
+)
+
+const manifests = "../../deploy/kubernetes/"
+
+// types gives an empty object for each kind that is decoded here.
+func types() map[string]func() any {
+	return map[string]func() any{
+		"apps/v1 Deployment":                 func() any { return new(appsv1.Deployment) },
+		"v1 Service":                         func() any { return new(corev1.Service) },
+		"v1 ServiceAccount":                  func() any { return new(corev1.ServiceAccount) },
+		"policy/v1 PodDisruptionBudget":      func() any { return new(policyv1.PodDisruptionBudget) },
+		"networking.k8s.io/v1 NetworkPolicy": func() any { return new(networkingv1.NetworkPolicy) },
+	}
+}
+
+// custom are kinds whose types are not linked here. docs/kubernetes.md says so.
+func custom(kind string) bool {
+	return regexp.MustCompile(`^(kustomize\.config\.k8s\.io|monitoring\.coreos\.com|security\.istio\.io|gateway\.networking\.k8s\.io|gateway\.envoyproxy\.io)/`).MatchString(kind)
+}
+
+// documents are all manifests, by file and number.
+func documents(t *testing.T) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	err := filepath.WalkDir(manifests, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".yaml" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if !bytes.Contains(text, []byte("\napiVersion: ")) && !bytes.HasPrefix(text, []byte("apiVersion: ")) {
+			return nil // a config that a ConfigMap is made of
+		}
+		for i, document := range strings.Split(string(text), "\n---\n") {
+			all[path+"#"+string(rune('1'+i))] = []byte(document)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d manifests", len(all))
+	}
+	return all
+}
+
+func TestEveryManifestIsWhatTheAPITakes(t *testing.T) {
+	for name, text := range documents(t) {
+		var meta struct {
+			APIVersion string `json:"apiVersion"`
+			Kind       string `json:"kind"`
+		}
+		if err := yaml.Unmarshal(text, &meta); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		kind := meta.APIVersion + " " + meta.Kind
+		make, known := types()[kind]
+		if !known {
+			if !custom(kind) {
+				t.Errorf("%s: no type for %s", name, kind)
+			}
+			continue
+		}
+		object := make()
+		if err := yaml.UnmarshalStrict(text, object); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if d, ok := object.(*appsv1.Deployment); ok {
+			hardened(t, name, &d.Spec.Template.Spec)
+		}
+	}
+}
+
+// hardened holds every container to the restricted Pod Security Standard, and the
+// sidecar to what docs/kubernetes.md says of it.
+func hardened(t *testing.T, name string, pod *corev1.PodSpec) {
+	t.Helper()
+	if pod.AutomountServiceAccountToken == nil || *pod.AutomountServiceAccountToken {
+		t.Errorf("%s: the pod gets a token of the API", name)
+	}
+	if s := pod.SecurityContext; s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.SeccompProfile == nil {
+		t.Errorf("%s: the pod may run as root or without seccomp", name)
+	}
+	altagate := false
+	for _, c := range append(pod.InitContainers, pod.Containers...) {
+		s := c.SecurityContext
+		if s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || s.Capabilities == nil || len(s.Capabilities.Drop) != 1 ||
+			s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem {
+			t.Errorf("%s: %s is not confined", name, c.Name)
+		}
+		for _, m := range c.VolumeMounts {
+			if m.SubPath != "" {
+				t.Errorf("%s: %s mounts %s by subPath, which never changes", name, c.Name, m.Name)
+			}
+		}
+		if c.Name != "altagate" {
+			continue
+		}
+		altagate = true
+		if c.LivenessProbe == nil || c.LivenessProbe.HTTPGet.Path != "/healthz" || c.StartupProbe == nil || c.ReadinessProbe == nil || c.ReadinessProbe.HTTPGet.Path != "/readyz" {
+			t.Errorf("%s: the probes of altagate are others", name)
+		}
+	}
+	for _, c := range pod.InitContainers {
+		if c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways {
+			t.Errorf("%s: %s is no sidecar", name, c.Name)
+		}
+	}
+	if !altagate {
+		t.Errorf("%s: no altagate", name)
+	}
+}
