@@ -150,7 +150,8 @@ func (g *Gate) decide(ctx context.Context, l *line, r *check.Request) (check.Dec
 	if j.Decided {
 		return j.Decision, true
 	}
-	return g.ask(ctx, l, r, &j)
+	asked := j // A copy, so that j need not be on the heap where a session decides.
+	return g.ask(ctx, l, r, &asked)
 }
 
 // unrenewed decides when there is no more time for a session's own question. It
