@@ -23,10 +23,10 @@ func read(t *testing.T, path string) string {
 func TestTheProxiesConfigsInPodsAreTheShippedOnes(t *testing.T) {
 	shipped := read(t, rig.Top+"/nginx/altagate-unix.conf")
 	if want := strings.ReplaceAll(shipped, "/var/log/nginx/altagate-unix.log", "/dev/stdout"); read(t, kubernetes+"nginx/edge.conf") != want {
-		t.Error("nginx/edge.conf is not nginx/altagate-unix.conf with its log on stdout")
+		t.Error("nginx/edge.conf is not nginx/altagate-unix.conf with its log on stdout: sed s,/var/log/nginx/altagate-unix.log,/dev/stdout, makes it")
 	}
 	if read(t, kubernetes+"envoy/edge.yaml") != read(t, rig.Top+"/envoy/grpc-unix.yaml") {
-		t.Error("envoy/edge.yaml is not envoy/grpc-unix.yaml")
+		t.Error("envoy/edge.yaml is not envoy/grpc-unix.yaml: copy it")
 	}
 }
 
