@@ -106,7 +106,7 @@ func (c *call) wait(ctx context.Context) (d check.Decision, answered bool) {
 // there is, within these bounds, for the way back through the proxy's loop.
 const (
 	minMargin = 5 * time.Millisecond
-	maxMargin = 100 * time.Millisecond
+	maxMargin = 500 * time.Millisecond
 )
 
 // waitFor gives a channel that fires shortly before the deadline of ctx; nil,

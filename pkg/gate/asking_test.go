@@ -107,7 +107,7 @@ func TestTheAnswerComesBeforeTheCallersDeadline(t *testing.T) {
 					t.Fatal("answered, though the backend takes longer than the caller waits")
 				}
 				left := deadline - time.Since(start)
-				if left < minMargin || left > deadline/2 {
+				if left < max(minMargin, deadline/10) || left > deadline/2 {
 					t.Errorf("answered with %v left, want some of %v, but not most", left, deadline)
 				}
 				<-time.After(8 * time.Second) // the call ends by itself
