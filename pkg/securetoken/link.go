@@ -96,7 +96,19 @@ func parse(expression string) ([]part, error) {
 			return nil, fmt.Errorf("has no $%s: what is not hashed is for everybody to choose", need)
 		}
 	}
-	return parts, nil
+	return parts, apart(parts)
+}
+
+// apart fails where the path and the User-Agent have nothing between them: a viewer
+// chooses the User-Agent that a link is made for, and the one to show.
+func apart(parts []part) error {
+	for i := range len(parts) - 1 {
+		if a, b := parts[i].variable, parts[i+1].variable; a == uri && b == userAgent || a == userAgent && b == uri {
+			return fmt.Errorf("has $%s and $%s with nothing between: a viewer could move text from one to the other, "+
+				"and so have a link for another path", a, b)
+		}
+	}
+	return nil
 }
 
 func isNotOfName(r rune) bool {

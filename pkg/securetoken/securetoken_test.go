@@ -256,6 +256,8 @@ func TestAnExpressionThatLeavesOutWhatMattersIsRefusedAndNotShown(t *testing.T) 
 	for _, expression := range []string{
 		"", "$uri$secret", "$secure_link_expires$uri s3cret", "$secure_link_expires $secret $arg_user", "$secure_link_expires ${secret",
 		"$secure_link_expires$secret $", "$secure_link_expires$secret${}", "$secure_link_expires $secrets",
+		// A link for /live/1, made for the User-Agent "2/x.m3u8", would be one for /live/12/x.m3u8.
+		"$secure_link_expires$uri$http_user_agent $secret", "$secret $secure_link_expires ${http_user_agent}${uri}",
 	} {
 		_, err := SecureLink(secrets, expression, DefaultHash, DefaultExpires)
 		if err == nil {
