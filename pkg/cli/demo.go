@@ -140,7 +140,7 @@ backend. Token 123 is allowed. Try in another terminal:
   curl -i 'http://%[1]s/live/index.m3u8?token=1'      # 403
 `, edge)
 	if admin != "" {
-		lines += fmt.Sprintf("  curl -s 'http://%s/metrics' | grep altagate_checks_total\n", admin)
+		lines += fmt.Sprintf("  curl -s 'http://%s/metrics' | grep altagate_checks_total | grep -v ' 0$'\n", admin)
 	}
 	return lines + fmt.Sprintf(`
 The sample stream is also at %s, with nobody asking, as the origin for the
