@@ -209,6 +209,11 @@ func (o *oracle) opened(r *check.Request, d check.Decision, now time.Time) strin
 	if d.Session == "" {
 		return "an allow of the backend opened no session"
 	}
+	// Who asks anew for what a session of his is about has that one still, with its max.
+	started := now
+	if old := o.known[d.Session]; old != nil {
+		started = old.started
+	}
 	// Of the same viewer, stream and query there is one session.
 	for _, v := range o.known {
 		if v.asked.Path == r.Path && o.misfit(v, r) == "" && v.asked.Host == r.Host && o.sameViewer(v, r) {
@@ -216,7 +221,7 @@ func (o *oracle) opened(r *check.Request, d check.Decision, now time.Time) strin
 		}
 	}
 	v := &viewing{
-		id: d.Session, asked: *r, started: now, answered: now, good: d.Outcome.AuthDuration, provisional: d.Reason == check.Default,
+		id: d.Session, asked: *r, started: started, answered: now, good: d.Outcome.AuthDuration, provisional: d.Reason == check.Default,
 		early: now, late: now, hand: d.ID,
 	}
 	v.asked.IDs = [check.MaxIDs]string{}
