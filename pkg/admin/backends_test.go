@@ -39,10 +39,10 @@ func two() fixed {
 const (
 	portal = `{"name":"portal","preset":"custom","up":true,"addresses":[` +
 		`{"address":"http://10.0.0.5","state":"there","since":"2026-03-01T19:15:00.123Z","questions":3}],` +
-		`"routes":[{"name":"live","on_unavailable":"deny","grace":"10m0s"}]}`
+		`"short_deadlines":0,"routes":[{"name":"live","on_unavailable":"deny","grace":"10m0s"}]}`
 	vod = `{"name":"vod/1","preset":"ministra","up":false,"addresses":[` +
 		`{"address":"https://10.0.0.6:8443","state":"away","since":"2026-03-01T19:15:00.123Z",` +
-		`"why":"dial tcp 10.0.0.6:8443: connect: connection refused","questions":0}],"routes":[]}`
+		`"why":"dial tcp 10.0.0.6:8443: connect: connection refused","questions":0}],"short_deadlines":0,"routes":[]}`
 )
 
 func TestBackendsAreListedAndShownByName(t *testing.T) {

@@ -356,6 +356,9 @@ routes:
 	if len(short) != 1 {
 		t.Fatalf("reported %d times: %+v", len(short), short)
 	}
+	if slow := g.Backends()[1]; slow.Name != "slow" || slow.ShortDeadlines != 6 {
+		t.Errorf("counted %d checks of %s, want each of 6 of slow", slow.ShortDeadlines, slow.Name)
+	}
 	s := short[0]
 	if s.Proxy != "nginx" || s.Backend != "slow" || s.Timeout != 10*time.Second || s.Deadline <= 0 || s.Deadline > 5*time.Second {
 		t.Errorf("reported %+v", s)

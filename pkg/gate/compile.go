@@ -180,7 +180,7 @@ func buildLine(r config.Route, rules *session.Rules, backends map[string]*source
 	return l
 }
 
-// warnShortDeadline reports, once for a backend, that a caller waits for less
+// warnShortDeadline counts, and reports once for a backend, that a caller waits for less
 // time than the backend may take: its viewers would be denied as late, one after
 // the other, by a backend that is merely slow.
 func (l *line) warnShortDeadline(ctx context.Context, proxy string, notify func(check.Event)) {
@@ -189,6 +189,7 @@ func (l *line) warnShortDeadline(ctx context.Context, proxy string, notify func(
 		return
 	}
 	if left := time.Until(deadline); left < l.slowest.Timeout() {
+		l.slowest.short.Add(1)
 		l.slowest.warned.Do(func() {
 			notify(check.ShortDeadline{Proxy: proxy, Backend: l.slowest.Name(), Deadline: left, Timeout: l.slowest.Timeout()})
 		})

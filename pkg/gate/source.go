@@ -2,6 +2,7 @@ package gate
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/altagate/altagate/pkg/backend"
 	"github.com/altagate/altagate/pkg/check"
@@ -20,6 +21,8 @@ type source struct {
 	// warned lets it be reported once that callers wait for less time than the
 	// backend may take.
 	warned sync.Once
+	// short counts the checks whose caller did.
+	short atomic.Uint64
 	// namelessOnce lets it be reported once that it names no users, and is to limit
 	// them.
 	namelessOnce sync.Once

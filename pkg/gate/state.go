@@ -12,6 +12,9 @@ import (
 // BackendState is what is known of a backend, and which routes ask it.
 type BackendState struct {
 	backend.State
+	// ShortDeadlines counts the checks whose caller waits for less time than the
+	// backend may take.
+	ShortDeadlines uint64 `json:"short_deadlines"`
 	// Routes are in the order of their names.
 	Routes []RouteUse `json:"routes"`
 }
@@ -31,7 +34,9 @@ func (g *Gate) Backends() []BackendState {
 	c := g.current.Load()
 	all := make([]BackendState, 0, len(c.backends))
 	for _, name := range slices.Sorted(maps.Keys(c.backends)) {
-		all = append(all, BackendState{State: c.backends[name].State(), Routes: c.routesOf(c.backends[name])})
+		all = append(all, BackendState{
+			State: c.backends[name].State(), ShortDeadlines: c.backends[name].short.Load(), Routes: c.routesOf(c.backends[name]),
+		})
 	}
 	return all
 }
