@@ -227,7 +227,8 @@ func methods(t *testing.T, e edge, v viewer, o *origin) {
 		}
 		r.target = "/x?token=1"
 		if method == "POST" {
-			r.body = strings.NewReader(body)
+			// Caddy reads as much of what it denies, and closes on more before it is read.
+			r.body = strings.NewReader(body[:64<<10])
 		}
 		got, err := v.try(r)
 		// HAProxy does not read what it denies, and Go's client may meet the closed
