@@ -139,6 +139,10 @@ type Decision struct {
 	// ID is the session's signed id, to hand to the viewer; empty where the route
 	// has no join by id.
 	ID string
+	// Cache is for how long a proxy may give the same answer to the same check without
+	// asking; 0 means not at all. Only what a session allows has one, and then nothing
+	// that ends the session by itself comes before it is over.
+	Cache time.Duration
 	// Outcome is what the backend was found to say, where it was asked, now or
 	// when the session was allowed.
 	Outcome Outcome

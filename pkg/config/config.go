@@ -37,6 +37,9 @@ const (
 	minIdle, maxIdle                 = 10 * time.Second, 7 * 24 * time.Hour
 	minMax, maxMax                   = time.Minute, 30 * 24 * time.Hour
 	minSessionLimit, maxSessionLimit = 1000, 10_000_000
+	// A route's cache is between these. nginx counts in whole seconds, and ends an
+	// entry up to one later than it is told.
+	minCache, maxCache = 2 * time.Second, 10 * time.Second
 	// maxValues bounds the values read, each counted where it stands and in
 	// what it stands in, for aliases can repeat a short text without end.
 	maxValues = 500_000
@@ -188,6 +191,9 @@ type Route struct {
 	Session Session
 	// Mode is whether denials are in force. Default Enforce.
 	Mode Mode
+	// Cache is the longest for which nginx may repeat what a session allowed, in whole
+	// seconds, 2s to 10s; 0, the default, means not at all.
+	Cache time.Duration
 }
 
 // Action is what is decided while the backend is away. What is not Allow

@@ -148,7 +148,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 				Session: Session{
 					Layout: "/live/(?<stream>[^/]+)/.*", Join: []Join{"address", "id"}, Idle: 168 * time.Hour, Max: 720 * time.Hour,
 				},
-				Mode: Enforce,
+				Mode: Enforce, Cache: 10 * time.Second,
 			},
 			{
 				Name: "2", Paths: []string{"/live/"}, Backends: []string{"second"}, OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: 403,

@@ -42,7 +42,7 @@ func readRoutes(v value, backends []Backend, has given) []Route {
 	shadows := shadowing{}
 	for _, item := range items {
 		keys := item.section(exampleRoute, "name", "match", "backends", "on_unavailable", "grace", "deny_status", "session", "mode", "shadow",
-			"rules", "secure_token", "trusted", "redirect")
+			"rules", "secure_token", "trusted", "redirect", "cache")
 		item.need(keys, "name", "has no name: write name: live")
 		item.need(keys, "backends", "has no backends: write backends: [portal]")
 		r := Route{OnUnavailable: Deny, Grace: DefaultGrace, DenyStatus: DefaultDenyStatus, Mode: Enforce}
@@ -65,6 +65,7 @@ func readRoutes(v value, backends []Backend, has given) []Route {
 		if mode, ok := keys["mode"].oneOf(string(Enforce), string(Observe)); ok {
 			r.Mode = Mode(mode)
 		}
+		readCache(keys["cache"], &r)
 		routes = append(routes, r)
 	}
 	shadows.check(routes)

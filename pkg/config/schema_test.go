@@ -159,7 +159,8 @@ func TestTheSchemaRefusesWhatOneKeyShowsToBeWrong(t *testing.T) {
 		"listen-tls-without-key", "listen-tls-without-cert", "listen-tls-empty", "listen-tls-directory",
 		"listen-tls-as-text", "listen-tls-unknown-key", "listen-tls-names-without-ca", "listen-tls-names-as-text", "listen-tls-names-empty",
 		"listen-tls-name-wildcard", "listen-tls-name-twice", "admin-token-short", "admin-token-space", "admin-token-path",
-		"client-cert-without-key", "client-key-without-cert",
+		"client-cert-without-key", "client-key-without-cert", "cache-1s", "cache-11s", "cache-part-of-a-second", "cache-without-unit",
+		"cache-zero", "cache-of-a-session",
 	} {
 		data, ok := bad[name]
 		if !ok {

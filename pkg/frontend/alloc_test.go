@@ -16,7 +16,7 @@ type joined struct{}
 func (joined) Check(ctx context.Context, _ *check.Request) check.Decision {
 	ctx.Deadline()
 	return check.Decision{
-		Allow: true, Reason: check.Session, Route: "live", Session: "b2f7c9d0a1e34f5896a7b8c9d0e1f2a3",
+		Allow: true, Reason: check.Session, Route: "live", Session: "b2f7c9d0a1e34f5896a7b8c9d0e1f2a3", Cache: 5 * time.Second,
 		Outcome: check.Outcome{User: "42"},
 	}
 }

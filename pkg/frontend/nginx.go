@@ -3,13 +3,38 @@ package frontend
 import (
 	"net/http"
 	"strings"
+	"time"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 // nginx is nginx with auth_request. It understands 2xx, 401 and 403 alone and
 // turns the rest into 500, so every denial is 403.
 func nginx() proxy {
-	return proxy{name: "nginx", path: "/auth/nginx", read: readNginx, answer: answerInHeaders}
+	return proxy{name: "nginx", path: "/auth/nginx", read: readNginx, answer: answerNginx}
 }
+
+// answerNginx is answerInHeaders, with what nginx's own cache heeds. Only here: no
+// other proxy keeps answers.
+func answerNginx(h http.Header, d check.Decision) int {
+	if seconds := cacheFor(&d); seconds != nil {
+		h["X-Accel-Expires"] = seconds
+	}
+	return answerInHeaders(h, d)
+}
+
+// cacheFor is the value of X-Accel-Expires; nil where nothing may be kept. nginx keeps
+// an answer until its clock's second is past the one that it is told: for up to a
+// second longer. So that is one less than whole seconds are left.
+func cacheFor(d *check.Decision) []string {
+	if !d.Allow || d.Reason != check.Session || d.Cache < 2*time.Second {
+		return nil
+	}
+	return cacheSeconds[min(int(d.Cache/time.Second)-2, len(cacheSeconds)-1)]
+}
+
+// cacheSeconds are the values that there are, and no answer is kept for longer.
+var cacheSeconds = [...][]string{{"1"}, {"2"}, {"3"}, {"4"}, {"5"}, {"6"}, {"7"}, {"8"}, {"9"}}
 
 // readNginx reads the headers that the shipped nginx config sets.
 func readNginx(r *http.Request, rest string) Context {

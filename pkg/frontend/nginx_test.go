@@ -3,6 +3,7 @@ package frontend_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -144,6 +145,8 @@ func TestNginxGetsAnEmptyAnswerOnAKeptConnection(t *testing.T) {
 			"Content-Length: 0\r\nX-Altagate-Decision: deny\r\nX-Altagate-Reason: late\r\n\r\n"},
 		{"the zero decision", check.Decision{}, "HTTP/1.1 403 Forbidden\r\n" +
 			"Content-Length: 0\r\nX-Altagate-Decision: deny\r\n\r\n"},
+		{"an allow of a session that may be repeated", check.Decision{Allow: true, Reason: check.Session, Session: "abc", Cache: 2 * time.Second},
+			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Accel-Expires: 1\r\nX-Altagate-Decision: allow\r\nX-Altagate-Reason: session\r\nX-Session-Id: abc\r\n\r\n"},
 		{"values that no header carries", check.Decision{Allow: true, Reason: check.Backend, Session: "a\r\nX-Evil: 1", ID: "a\n", Outcome: check.Outcome{
 			User: "\xff", SessionName: strings.Repeat("x", 1025)}}, "HTTP/1.1 200 OK\r\n" +
 			"Content-Length: 0\r\nX-Altagate-Decision: allow\r\nX-Altagate-Reason: backend\r\n\r\n"},

@@ -124,7 +124,7 @@ func rulesOf(cfg *config.Config) ([]*session.Rules, error) {
 			return nil, fmt.Errorf("route %s: layout: %w", r.Name, err)
 		}
 		all = append(all, &session.Rules{
-			Route: r.Name, Layout: layout, Idle: r.Session.Idle, Max: r.Session.Max, Grace: r.Grace,
+			Route: r.Name, Layout: layout, Idle: r.Session.Idle, Max: r.Session.Max, Grace: r.Grace, Cache: r.Cache,
 			Join: session.Join{
 				ID:      slices.Contains(r.Session.Join, config.JoinID),
 				Token:   slices.Contains(r.Session.Join, config.JoinToken),

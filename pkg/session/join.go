@@ -301,7 +301,24 @@ func (f *finder) joined(n *session, reason check.Reason) (Joined, bool) {
 		return Joined{}, false
 	}
 	f.store.touch(n, f.now)
-	return decided(f.store.allow(n, reason)), true
+	d := f.store.allow(n, reason)
+	if reason == check.Session {
+		d.Cache = n.repeatable(f.now)
+	}
+	return decided(d), true
+}
+
+// repeatable is for how long a proxy may repeat the allow of a session that was just
+// asked for: never beyond its end, or the question that is due before it.
+func (n *session) repeatable(now time.Time) time.Duration {
+	if n.rules.Cache <= 0 {
+		return 0
+	}
+	until, _ := n.end()
+	if due := n.due(); !due.IsZero() && due.Before(until) {
+		until = due
+	}
+	return min(n.rules.Cache, until.Sub(now))
 }
 
 // allow is the decision that a session makes.

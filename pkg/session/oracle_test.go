@@ -161,6 +161,9 @@ func (o *oracle) decided(r *check.Request, d check.Decision, now time.Time) stri
 	if wrong := o.missed(r, d, now); wrong != "" {
 		return wrong
 	}
+	if d.Cache != 0 && said(d) != "allow session" {
+		return "it may be repeated"
+	}
 	if !Opens(r.Method) {
 		return ""
 	}
@@ -260,6 +263,7 @@ func (o *oracle) admitted(v *viewing, r *check.Request, d check.Decision, now ti
 		if v.provisional || !now.Before(end) || asks && !now.Before(due) {
 			return "it is over, and counts as if it were not"
 		}
+		return o.repeatable(v, d, now)
 	case check.Default:
 		if !v.provisional || !o.w.away {
 			return "it counts as a default"

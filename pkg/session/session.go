@@ -33,6 +33,9 @@ type Rules struct {
 	// backend's X-AuthDuration, while the backend cannot be asked. 0 means not
 	// at all.
 	Grace time.Duration
+	// Cache is the longest for which a proxy may repeat what a session allowed. 0 means
+	// not at all.
+	Cache time.Duration
 	// AllowUnavailable is on_unavailable: allow.
 	AllowUnavailable bool
 	// Once is set where a backend's preset has tokens that die, so that it must

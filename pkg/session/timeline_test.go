@@ -72,6 +72,7 @@ func timelineRoute(t testing.TB, a, b byte) Rules {
 	return Rules{
 		Route: "tv", Layout: layout, Join: joins[int(a)%len(joins)], Idle: choose(0, time.Minute, 0), Max: choose(1, 30*time.Minute, 0),
 		Grace: choose(2, 0, 5*time.Minute), AllowUnavailable: b>>3&1 == 1, Once: b>>4&1 == 1,
+		Cache: choose(5, 7*time.Second, 0),
 	}
 }
 
