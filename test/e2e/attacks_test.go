@@ -85,7 +85,7 @@ func TestConnectionNamesNoHeaderAway(t *testing.T) {
 		t.Run(e.file, func(t *testing.T) {
 			t.Parallel()
 			backend := startPHP(t)
-			a := serve(t, e.unix, "--backend", backend.url)
+			a := e.serve(t, backend.url)
 			o := startOrigin(t)
 			v := viewer{edge: e.start(t, e, a, o.address)}
 			got := raw(t, v, "GET /x?token=123 HTTP/1.1\r\nHost: tv.example.com:"+rig.Port(v.edge.address)+
@@ -124,7 +124,7 @@ func TestTheHostThatIsToldIsTheOneThatIsServed(t *testing.T) {
 		t.Run(e.file, func(t *testing.T) {
 			t.Parallel()
 			backend := startPHP(t)
-			a := serve(t, e.unix, "--backend", backend.url)
+			a := e.serve(t, backend.url)
 			o := startOrigin(t)
 			v := viewer{edge: e.start(t, e, a, o.address)}
 			for i, request := range []string{
@@ -172,7 +172,7 @@ func TestNoViewerIsTakenForAHealthCheck(t *testing.T) {
 		t.Run(e.file, func(t *testing.T) {
 			t.Parallel()
 			backend := startFake(t, status(403), status(200))
-			a := serve(t, e.unix, "--backend", backend.url())
+			a := e.serve(t, backend.url())
 			o := startOrigin(t)
 			v := viewer{edge: e.start(t, e, a, o.address)}
 			for _, agent := range []string{"kube-probe/1.31", "GoogleHC/1.0", "ELB-HealthChecker/2.0", "Envoy/HC", "Prometheus/3.0", "altagate", ""} {
@@ -200,7 +200,7 @@ func TestADecisionIsForOneRequest(t *testing.T) {
 		t.Run(e.file, func(t *testing.T) {
 			t.Parallel()
 			backend := startFake(t, byToken, status(200))
-			a := serve(t, e.unix, "--backend", backend.url())
+			a := e.serve(t, backend.url())
 			o := startOrigin(t)
 			v := viewer{edge: e.start(t, e, a, o.address)}
 			client := http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}

@@ -21,12 +21,12 @@ func TestErrorPagesOfOuterLevelsOpenNothing(t *testing.T) {
 		"a cache for everything":               "proxy_cache everything; proxy_cache_valid any 1m;",
 		"all of them":                          "error_page 403 500 502 504 = /page; proxy_intercept_errors on; proxy_cache everything; proxy_cache_valid any 1m;",
 	}
-	for _, e := range edges[:3] {
+	for _, e := range append(edges[:3:3], edgeOf(t, "nginx/cached.conf")) {
 		for name, recipe := range recipes {
 			t.Run(e.file+" "+name, func(t *testing.T) {
 				t.Parallel()
 				backend := startFake(t, byToken, status(200))
-				a := serve(t, e.unix, "--backend", backend.url())
+				a := e.serve(t, backend.url())
 				o := startOrigin(t)
 				cache := "proxy_cache_path " + rig.TempDir(t) + " keys_zone=everything:1m;\n"
 				v := viewer{edge: e.start(t, e, a, o.address,

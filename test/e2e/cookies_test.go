@@ -53,7 +53,7 @@ func (h handout) try(t *testing.T, v viewer) {
 // TestEachShippedNginxHandsOutTheCookie has altagate hand out an id: the viewer
 // gets it with a playlist, for its directory and below, once.
 func TestEachShippedNginxHandsOutTheCookie(t *testing.T) {
-	for _, file := range []string{"nginx/altagate.conf", "nginx/hls-edge.conf", "nginx/rewrite.conf"} {
+	for _, file := range []string{"nginx/altagate.conf", "nginx/cached.conf", "nginx/hls-edge.conf", "nginx/rewrite.conf"} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			g := startFakeGate(t)
@@ -77,6 +77,7 @@ func TestEachShippedNginxHandsOutTheCookie(t *testing.T) {
 func TestEachShippedNginxHandsOutTheCookieForOtherSitesOverTLS(t *testing.T) {
 	for file, scheme := range map[string]rig.Swap{
 		"nginx/altagate.conf": {`map "$scheme $altagate_new`, `map "https $altagate_new`},
+		"nginx/cached.conf":   {`map "$scheme $altagate_cached_new`, `map "https $altagate_cached_new`},
 		"nginx/hls-edge.conf": {`map "$scheme $altagate_hls_new`, `map "https $altagate_hls_new`},
 		"nginx/rewrite.conf":  {`map "$scheme $altagate_rewrite_new`, `map "https $altagate_rewrite_new`},
 	} {
@@ -124,7 +125,7 @@ func TestEachShippedNginxTellsAltagateOfNoOtherCookie(t *testing.T) {
 		"Altagate_Id=s3cret; s=altagate_id=s3cret":         "",
 		"altagate_id=" + strings.Repeat("; a=s3cret", 600): "",
 	}
-	for _, file := range []string{"nginx/altagate.conf", "nginx/hls-edge.conf", "nginx/rewrite.conf"} {
+	for _, file := range []string{"nginx/altagate.conf", "nginx/cached.conf", "nginx/hls-edge.conf", "nginx/rewrite.conf"} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			g := startFakeGate(t)

@@ -63,7 +63,7 @@ func TestDoctorFindsNothingAtTheShippedEdges(t *testing.T) {
 		t.Run(e.file, func(t *testing.T) {
 			t.Parallel()
 			backend := startFake(t, byToken, status(403))
-			a := serve(t, e.unix, "--backend", backend.url())
+			a := e.serve(t, backend.url())
 			p := e.start(t, e, a, startStrict(t))
 			code, found, printed := examined(t, a, p)
 			if code != 0 || len(found) > 0 {

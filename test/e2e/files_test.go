@@ -3,6 +3,8 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,6 +29,26 @@ func TestFilesForUnixSocketsSayTheSame(t *testing.T) {
 		if diff := cmp.Diff(tcp, strings.Split(rename.Replace(strings.Join(unix, "\n")), "\n")); diff != "" {
 			t.Errorf("%s and its sibling (-tcp +unix):\n%s", file, diff)
 		}
+	}
+}
+
+// TestTheFileThatRepeatsChecksSaysTheSameBesides compares it with the file that it was
+// made of: the two differ by lines about the cache.
+func TestTheFileThatRepeatsChecksSaysTheSameBesides(t *testing.T) {
+	rename := strings.NewReplacer("altagate_cached_", "altagate_", "altagate_cached", "altagate", "altagate-cached", "altagate", "8089", "8081")
+	about := regexp.MustCompile(`cache|^map \$msec|^"~\^\(\\d\+\)\\d\\\." \$1;$|^}$|^inactive=10s |^proxy_ignore_headers|^proxy_buffering on;$`)
+	logs := func(line string) bool { return strings.HasPrefix(line, "'") || line == "proxy_cache off;" }
+	plain := slices.DeleteFunc(directives(t, "nginx/altagate.conf"), logs)
+	for _, line := range slices.DeleteFunc(directives(t, "nginx/cached.conf"), logs) {
+		switch line = rename.Replace(line); {
+		case len(plain) > 0 && line == plain[0]:
+			plain = plain[1:]
+		case !about.MatchString(line):
+			t.Fatalf("nginx/cached.conf has %q, and nginx/altagate.conf goes on with %q", line, plain[:min(1, len(plain))])
+		}
+	}
+	if len(plain) > 0 {
+		t.Errorf("nginx/cached.conf has no %q", plain)
 	}
 }
 

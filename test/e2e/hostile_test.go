@@ -19,7 +19,7 @@ import (
 
 // httpEdges ask over HTTP, so that altagate's own HTTP library reads what they send.
 func httpEdges(t *testing.T) (all []edge) {
-	for _, file := range []string{"nginx/altagate.conf", "nginx/hls-edge.conf", "envoy/http.yaml", "deploy/caddy/Caddyfile",
+	for _, file := range []string{"nginx/altagate.conf", "nginx/hls-edge.conf", "nginx/cached.conf", "envoy/http.yaml", "deploy/caddy/Caddyfile",
 		"deploy/haproxy/haproxy.cfg", "deploy/traefik/altagate.yaml"} {
 		all = append(all, edgeOf(t, file))
 	}
@@ -145,7 +145,7 @@ func TestNoBytesOfAViewerAreAnAllowOrAnError(t *testing.T) {
 		t.Run(e.file, func(t *testing.T) {
 			t.Parallel()
 			backend := startFake(t, status(403), status(200))
-			file := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), configFile(backend.url(), ""))
+			file := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), configFile(backend.url(), e.config()))
 			a := serve(t, false, "--config", file)
 			between := startTap(t, a.http)
 			tapped := *a

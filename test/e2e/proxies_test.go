@@ -19,6 +19,8 @@ type edge struct {
 	// raw is set where the proxy sends a path on as it came, so that its config
 	// refuses one with dots or double slashes.
 	raw bool
+	// cached is set where the proxy repeats what altagate allows a moment longer.
+	cached bool
 	// noReason is set where the access log cannot have the decision's reason.
 	noReason bool
 	start    func(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.Swap) *proxy
@@ -36,6 +38,7 @@ var edges = []edge{
 	{file: "deploy/haproxy/haproxy.cfg", closed: 503, raw: true, start: startHAProxy},
 	{file: "deploy/caddy/Caddyfile", closed: 502, raw: true, noReason: true, start: startCaddy},
 	{file: "deploy/traefik/altagate.yaml", closed: 500, noReason: true, start: startTraefik},
+	{file: "nginx/cached.conf", cached: true, closed: 500, start: startNginx},
 }
 
 // edgeOf gives the one with a file.
@@ -52,6 +55,25 @@ func edgeOf(t *testing.T, file string) edge {
 
 // tcpEdges are one of each kind of check.
 func tcpEdges() []edge { return []edge{edges[0], edges[3], edges[5]} }
+
+// serve starts altagate for the edge, before a backend. Where the proxy repeats allows,
+// it is told to for as long as can be.
+func (e edge) serve(t *testing.T, backend string) *altagate {
+	t.Helper()
+	if !e.cached {
+		return serve(t, e.unix, "--backend", backend)
+	}
+	file := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), configFile(backend, e.config()))
+	return serve(t, e.unix, "--config", file)
+}
+
+// config is what a route of a config file has for the edge.
+func (e edge) config() string {
+	if e.cached {
+		return "    cache: 10s\n"
+	}
+	return ""
+}
 
 // proxy is a running edge.
 type proxy struct {
@@ -87,6 +109,8 @@ func startNginx(t *testing.T, e edge, a *altagate, origin string, swaps ...rig.S
 		swaps = append(swaps, rig.Swap{"listen 8081", "listen " + p.address})
 	case "altagate-unix.conf":
 		swaps = append(swaps, rig.Swap{"listen 8083", "listen " + p.address})
+	case "cached.conf":
+		swaps = append(swaps, rig.Swap{"listen 8089", "listen " + p.address}, rig.Swap{"/run/", dir + "/"})
 	case "hls-edge.conf":
 		swaps = append(swaps, rig.Swap{"listen 8084", "listen " + p.address}, rig.Swap{"/var/cache/", dir + "/"})
 	}

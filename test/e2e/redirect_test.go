@@ -19,12 +19,16 @@ func TestADeniedViewerLandsOnThePromo(t *testing.T) {
 		t.Run(e.file, func(t *testing.T) {
 			t.Parallel()
 			promo := "http://tv.example.com/promo/index.m3u8?from=gate"
+			flow := ""
+			if e.cached {
+				flow = ", cache: 10s"
+			}
 			config := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), fmt.Sprintf(`
 backends: {portal: {url: %q}}
 routes:
-  - {name: live, backends: [portal], redirect: %q}
+  - {name: live, backends: [portal], redirect: %q%s}
   - {name: promo, match: {paths: [/promo/]}, backends: [portal], rules: [{action: allow}]}
-`, startPHP(t).url, promo))
+`, startPHP(t).url, promo, flow))
 			a := serve(t, e.unix, "--config", config)
 			p := e.start(t, e, a, startOrigin(t).address)
 			for _, step := range []struct {

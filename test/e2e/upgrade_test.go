@@ -25,7 +25,7 @@ func TestNoViewerMakesATunnelOfAConnection(t *testing.T) {
 		t.Run(e.file, func(t *testing.T) {
 			t.Parallel()
 			backend := startPHP(t)
-			a := serve(t, e.unix, "--backend", backend.url)
+			a := e.serve(t, backend.url)
 			v := viewer{edge: e.start(t, e, a, strings.TrimPrefix(startUpgrading(t), "http://"))}
 			if got := raw(t, v, "GET /x?token=123 HTTP/1.1\r\nHost: tv.example.com:"+rig.Port(v.edge.address)+"\r\nUser-Agent: a\r\n\r\n"); got != 200 {
 				t.Fatalf("without an upgrade: status %d, want 200", got)

@@ -21,7 +21,7 @@ func TestEachShippedConfigLetsInWhomTheBackendAllows(t *testing.T) {
 		t.Run(e.file, func(t *testing.T) {
 			t.Parallel()
 			backend := startPHP(t)
-			a := serve(t, e.unix, "--backend", backend.url)
+			a := e.serve(t, backend.url)
 			o := startOrigin(t)
 			v := viewer{edge: e.start(t, e, a, o.address)}
 
@@ -326,6 +326,9 @@ func quietLogs(t *testing.T, e edge, v viewer, a *altagate) {
 // altagateAway ends altagate.
 func altagateAway(t *testing.T, e edge, v viewer, o *origin, a *altagate) {
 	a.Stop(t)
+	if e.cached { // Who was allowed a moment ago is, a moment longer.
+		rig.Until(t, "nginx to ask", func() bool { return v.get(t, "/live/index.m3u8?token=123").status == e.closed })
+	}
 	o.take()
 	if got := v.get(t, "/live/index.m3u8?token=123"); got.status != e.closed {
 		t.Errorf("status %d, want %d", got.status, e.closed)
