@@ -16,6 +16,8 @@ type conf struct {
 	// protected are the sources of everything that is checked.
 	protected []string
 	out       *doctor.Section
+	// cached are the checks that are kept, by cache and key, each with what is asked.
+	cached map[string]string
 }
 
 // server is a server block in which something is checked, or nothing.
@@ -31,7 +33,7 @@ type server struct {
 
 // read finds the servers of a config, and what is checked in them.
 func read(top *directive, facts doctor.Facts, out *doctor.Section) *conf {
-	c := &conf{http: top, upstreams: map[string]*directive{}, facts: facts, out: out}
+	c := &conf{http: top, upstreams: map[string]*directive{}, facts: facts, out: out, cached: map[string]string{}}
 	if h := top.own("http"); len(h) > 0 {
 		c.http = h[0]
 	}

@@ -130,18 +130,6 @@ func (c *conf) authUpstream(a *directive) {
 	}
 }
 
-func (c *conf) authCache(a *directive) {
-	all := a.effective("proxy_cache")
-	if len(all) == 0 || all[len(all)-1].arg(0) == "off" {
-		return
-	}
-	key := "the default key, which is the same for all viewers"
-	if own := a.effective("proxy_cache_key"); len(own) > 0 {
-		key = "the key " + own[len(own)-1].arg(0)
-	}
-	c.out.Add(authCached, all[len(all)-1].where(), fmt.Sprintf("%s holds in %s, under %s", all[len(all)-1], named(a), key), "proxy_cache off;")
-}
-
 // answersWithin is the time in seconds that altagate takes at most where the proxy
 // states no deadline, as nginx does.
 const answersWithin = 5

@@ -29,7 +29,7 @@ var (
 	authBackup = doctor.Kind{ID: "nginx-auth-backup", Severity: doctor.Error,
 		Why: "after one failure of altagate the backup answers for everybody, for ten seconds and more: one viewer who causes a timeout opens the gate for all, unless it is an altagate too"}
 	authCached = doctor.Kind{ID: "nginx-auth-cached", Severity: doctor.Error,
-		Why: "one viewer's answer is given to others: by default the key is the same for all of them"}
+		Why: "an answer is given where altagate would give another: to another viewer, or when its time is over"}
 	authLength = doctor.Kind{ID: "nginx-auth-length", Severity: doctor.Warning,
 		Why: "a viewer's POST announces a body to altagate that never comes: the connection is lost, and with some versions the check hangs"}
 	authConnections = doctor.Kind{ID: "nginx-auth-connections", Severity: doctor.Warning,

@@ -24,7 +24,7 @@ func facts() doctor.Facts {
 func dumped(t *testing.T, conf string) string {
 	t.Helper()
 	dir := rig.TempDir(t)
-	conf = strings.NewReplacer("/var/log/nginx/", dir+"/", "/var/cache/", dir+"/", "/etc/nginx/altagate.js", top+"/nginx/altagate.js").Replace(conf)
+	conf = strings.NewReplacer("/var/log/nginx/", dir+"/", "/var/cache/", dir+"/", "/run/altagate-checks", dir+"/checks", "/etc/nginx/altagate.js", top+"/nginx/altagate.js").Replace(conf)
 	rig.Write(t, filepath.Join(dir, "altagate.conf"), conf)
 	main := rig.Write(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(
 		"pid %[1]s/nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n\tinclude /etc/nginx/mime.types;\n\taccess_log off;\n\tinclude *.conf.d/none;\n\tinclude %[1]s/altagate.conf;\n}\n", dir))
@@ -84,7 +84,7 @@ func show(s *doctor.Section) string {
 }
 
 func TestTheShippedConfigsAreSound(t *testing.T) {
-	for _, file := range []string{"altagate.conf", "altagate-unix.conf", "hls-edge.conf"} {
+	for _, file := range []string{"altagate.conf", "altagate-unix.conf", "hls-edge.conf", "cached.conf"} {
 		if s := looked(t, dumped(t, shipped(t, file))); len(s.Findings) > 0 {
 			t.Errorf("%s:\n%s", file, show(s))
 		} else if len(s.Fine) < 6 {

@@ -1,0 +1,72 @@
+package nginxconf_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestACacheForChecksIsSoundOnlyIfItHoldsEachApart changes the shipped one that has it.
+func TestACacheForChecksIsSoundOnlyIfItHoldsEachApart(t *testing.T) {
+	const (
+		valid = "        proxy_cache_valid any 0s;\n"
+		stale = "        proxy_cache_use_stale off;\n"
+		key   = `"altagate_cached/auth/nginx\n$altagate_cached_moment\n$request_method\n$scheme\n$host:$server_port\n$remote_addr\n$request_uri\n$http_user_agent\n$altagate_cached_ids"`
+		ask   = "    auth_request /_altagate;\n"
+	)
+	sound := shipped(t, "cached.conf")
+	vod := func(key string) []string {
+		start := strings.Index(sound, "    location = /_altagate {\n")
+		auth := strings.ReplaceAll(sound[start:strings.LastIndex(sound, "}")], "/_altagate", "/_vod")
+		if key != "" {
+			auth = strings.ReplaceAll(auth, `"altagate_cached/auth/nginx\n`, `"`+key+`\n`)
+		}
+		return []string{ask, ask + "location /vod/ { auth_request /_vod; proxy_pass http://altagate_cached_origin/vod/; }\n" +
+			strings.ReplaceAll(auth, "http://altagate_cached/auth/nginx;", "http://altagate_cached/auth/nginx/vod;")}
+	}
+	for name, tt := range map[string]struct {
+		swaps []string
+		says  string
+	}{
+		"as shipped":                            {nil, ""},
+		"no moment":                             {[]string{`\n$altagate_cached_moment`, ""}, ""},
+		"spaces":                                {[]string{`\n`, " "}, ""},
+		"braces":                                {[]string{`\n$scheme\n`, `\n${scheme}\n`}, ""},
+		"the binary address":                    {[]string{`\n$remote_addr\n`, `\n$binary_remote_addr\n`}, ""},
+		"the whole cookie, which has the ids":   {[]string{`\n$altagate_cached_ids"`, `\n$http_cookie"`}, ""},
+		"nothing is kept by nginx's own wish":   {[]string{valid, "proxy_cache_valid 200 0;\n"}, ""},
+		"no line about it, nor at outer levels": {[]string{valid, ""}, ""},
+		"the default key":                       {[]string{"        proxy_cache_key " + key + ";\n", ""}, "under the default key"},
+		"no address":                            {[]string{`\n$remote_addr`, ""}, "has no $remote_addr"},
+		"no method":                             {[]string{`\n$request_method`, ""}, "has no $request_method"},
+		"no scheme":                             {[]string{`\n$scheme`, ""}, "has no $scheme"},
+		"no host":                               {[]string{`\n$host:`, `\n`}, "has no $host"},
+		"no port":                               {[]string{`\n$host:$server_port\n`, `\n$host\n`}, "has no $server_port"},
+		"no path":                               {[]string{`\n$request_uri`, ""}, "has no $request_uri"},
+		"the path of the location itself":       {[]string{`\n$request_uri\n`, `\n$uri\n`}, "has no $request_uri"},
+		"no User-Agent":                         {[]string{`\n$http_user_agent`, ""}, "has no $http_user_agent"},
+		"no ids":                                {[]string{`\n$altagate_cached_ids`, ""}, "has no $altagate_cached_ids"},
+		"a header of one's own":                 {[]string{"        proxy_set_header Host altagate;\n", "proxy_set_header Host altagate; proxy_set_header X-Real-IP-2 $server_addr;\n"}, "has no $server_addr"},
+		"parts run together":                    {[]string{`$request_uri\n$http_user_agent`, `$request_uri$http_user_agent`}, "side by side"},
+		"all of the viewer's headers":           {[]string{"        proxy_pass_request_headers off;\n        proxy_set_header Host altagate;", "proxy_set_header Host altagate;"}, "headers of the viewer's"},
+		"all answers":                           {[]string{valid, "proxy_cache_valid any 1m;\n"}, "keeps what altagate did not say"},
+		"all allows":                            {[]string{valid, "proxy_cache_valid 1s;\n"}, "keeps what altagate did not say"},
+		"all answers, by an outer level":        {[]string{valid, "", ask, ask + "proxy_cache_valid 200 1m;\n"}, "keeps what altagate did not say"},
+		"old answers":                           {[]string{stale, "proxy_cache_use_stale error updating;\n"}, "whose time is over"},
+		"old answers, by an outer level":        {[]string{stale, "", ask, ask + "proxy_cache_use_stale error;\n"}, "whose time is over"},
+		"two routes under one key":              {vod(""), "that of another location too"},
+		"two routes, each with its own":         {vod("altagate_cached/auth/nginx/vod"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := looked(t, dumped(t, swapped(t, sound, tt.swaps...)))
+			said := ""
+			for _, f := range s.Findings {
+				if f.ID == "nginx-auth-cached" {
+					said += f.What + "\n"
+				}
+			}
+			if want := min(1, len(tt.says)); strings.Count(said, "\n") != want || !strings.Contains(said, tt.says) {
+				t.Errorf("found:\n%s", show(s))
+			}
+		})
+	}
+}
