@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help release build demo test e2e soak lint bench fuzz proto deps clean
+.PHONY: help release deb build demo test e2e soak lint bench fuzz proto deps clean
 
 # grpcnotrace leaves out gRPC's debug pages, and half of the binary with them.
 TAGS := grpcnotrace
@@ -34,6 +34,10 @@ release: ## build what is released into dist/: binaries, checksums, SBOM, licenc
 	done; done
 	go run ./test/release '$(VERSION)' dist
 	cp LICENSE CHANGELOG.md dist/
+
+deb: release ## the same, and Debian packages for amd64 and arm64
+	for arch in amd64 arm64; do deploy/debian/build dist '$(VERSION)' $$arch; done
+	cd dist && sha256sum *.deb >>SHA256SUMS
 
 demo: build ## run altagate with a demo backend, origin and edge; ends with Ctrl-C
 	bin/altagate demo

@@ -1,5 +1,5 @@
 // Package deploy checks the files of deploy/ by the tools that they are for:
-// promtool, dpkg, systemd-analyze, nginx and Envoy. "make deps" installs what is
+// promtool, dpkg, lintian, systemd, nginx and Envoy. "make deps" installs what is
 // missing. Without a tool its tests are skipped, and fail where CI is set to true.
 package deploy
 

@@ -330,7 +330,7 @@ func TestTheUnitsAreSound(t *testing.T) {
 	if code, printed := rig.Run(t, analyze, verify...); code != 0 || printed != "" {
 		t.Errorf("systemd-analyze verify: exit code %d\n%s", code, printed)
 	}
-	code, printed := rig.Run(t, analyze, "security", "--offline=true", "--threshold=15", "--no-pager", filepath.Join(dir, "altagate.service"))
+	code, printed := rig.Run(t, analyze, "security", "--offline=true", "--threshold=11", "--no-pager", filepath.Join(dir, "altagate.service"))
 	if code != 0 {
 		t.Errorf("systemd-analyze security: exit code %d\n%s", code, printed)
 	}
