@@ -59,7 +59,7 @@ func cgroups(t *testing.T) string {
 			return fields[1]
 		}
 	}
-	t.Fatal("cgroup2 is mounted nowhere: mount -t cgroup2 cgroup2 DIRECTORY")
+	t.Fatal("no hierarchy of cgroups of version 2 is mounted")
 	return ""
 }
 

@@ -35,6 +35,7 @@ until curl -s -o /dev/null http://127.0.0.1:8000/; do sleep 0.05; done
 mkdir -p /etc/systemd/system/altagate.service.d
 printf '[Service]\nSystemCallErrorNumber=\n' >/etc/systemd/system/altagate.service.d/strict.conf
 `
+	enabled = "systemctl is-enabled altagate-http.socket altagate-grpc.socket altagate.service | uniq"
 	mainPID = "systemctl show --property MainPID --value altagate.service"
 	// asked begins the status of a check of /live/index.m3u8, as nginx asks.
 	asked = `curl -s -o /dev/null -w '%{http_code}\n' -H 'X-Original-Method: GET' -H 'X-Forwarded-Proto: http' ` +
