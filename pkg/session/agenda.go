@@ -1,57 +1,97 @@
 package session
 
 import (
-	"container/heap"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
 // agenda holds every session by the time at which something may be due about
 // it. A session that was used in the meantime is looked at and put back, so a
-// request costs the agenda nothing.
-type agenda struct{ queue queue }
-
-func (a *agenda) push(n *session) { heap.Push(&a.queue, n) }
-
-func (a *agenda) remove(n *session) { heap.Remove(&a.queue, n.places.agenda) }
-
-func (a *agenda) move(n *session, at time.Time) {
-	n.places.at = at
-	heap.Fix(&a.queue, n.places.agenda)
+// request costs the agenda nothing. It is a heap of four branches; the times are apart
+// from the sessions, so that to order it touches few of these.
+type agenda struct {
+	at   []instant
+	of   []ref
+	slab *slab[session]
 }
+
+const branches = 4
+
+// when is the time of a session in the agenda.
+func (a *agenda) when(n *session) instant { return a.at[n.inAgenda] }
+
+func (a *agenda) push(n *session, at instant) {
+	a.at, a.of = append(a.at, at), append(a.of, n.ref)
+	a.up(len(a.at)-1, at, n.ref)
+}
+
+func (a *agenda) remove(n *session) {
+	i, last := int(n.inAgenda), len(a.at)-1
+	at, of := a.at[last], a.of[last]
+	a.at, a.of = a.at[:last], a.of[:last]
+	if i < last {
+		a.place(i, at, of)
+	}
+	if last < cap(a.at)/4 && last > chunkSize {
+		a.at, a.of = slices.Clone(a.at), slices.Clone(a.of) // There was a rush.
+	}
+}
+
+func (a *agenda) move(n *session, at instant) { a.place(int(n.inAgenda), at, n.ref) }
 
 // first is the session that is due first; nil if there is none.
 func (a *agenda) first() *session {
-	if len(a.queue) == 0 {
+	if len(a.of) == 0 {
 		return nil
 	}
-	return a.queue[0]
+	return a.slab.at(a.of[0])
 }
 
-// queue is a heap of sessions.
-type queue []*session //nolint:recvcheck // As heap.Interface wants it.
-
-func (q queue) Len() int           { return len(q) }
-func (q queue) Less(i, j int) bool { return q[i].places.at.Before(q[j].places.at) }
-func (q queue) Swap(i, j int) {
-	q[i], q[j] = q[j], q[i]
-	q[i].places.agenda, q[j].places.agenda = i, j
+// place puts a session into the heap where i is free.
+func (a *agenda) place(i int, at instant, of ref) {
+	if i > 0 && at < a.at[(i-1)/branches] {
+		a.up(i, at, of)
+	} else {
+		a.down(i, at, of)
+	}
 }
 
-// Push is heap.Interface's.
-func (q *queue) Push(x any) {
-	n := x.(*session) //nolint:errcheck,forcetypeassert // The agenda pushes nothing else.
-	n.places.agenda = len(*q)
-	*q = append(*q, n)
+func (a *agenda) up(i int, at instant, of ref) {
+	for i > 0 {
+		parent := (i - 1) / branches
+		if a.at[parent] <= at {
+			break
+		}
+		a.set(i, a.at[parent], a.of[parent])
+		i = parent
+	}
+	a.set(i, at, of)
 }
 
-// Pop is heap.Interface's.
-func (q *queue) Pop() any {
-	old := *q
-	n := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	return n
+func (a *agenda) down(i int, at instant, of ref) {
+	for {
+		child := i*branches + 1
+		if child >= len(a.at) {
+			break
+		}
+		for other := child + 1; other < min(i*branches+1+branches, len(a.at)); other++ {
+			if a.at[other] < a.at[child] {
+				child = other
+			}
+		}
+		if at <= a.at[child] {
+			break
+		}
+		a.set(i, a.at[child], a.of[child])
+		i = child
+	}
+	a.set(i, at, of)
+}
+
+func (a *agenda) set(i int, at instant, of ref) {
+	a.at[i], a.of[i] = at, of
+	a.slab.at(of).inAgenda = uint32(i) //nolint:gosec // Config.Limit is far below 1<<32.
 }
 
 // provisionalEvery is how often a provisional session is looked at, so that it
@@ -59,29 +99,21 @@ func (q *queue) Pop() any {
 const provisionalEvery = 2 * time.Second
 
 // next is when something may be due about a session.
-func (s *Store) next(n *session, now time.Time) time.Time {
+func (s *Store) next(n *session, now instant) instant {
 	end, _ := n.end()
-	at := end.Add(n.grace())
-	sooner := func(t time.Time) {
-		if t.Before(at) {
-			at = t
-		}
-	}
+	at := end.add(n.grace())
+	sooner := func(t instant) { at = min(at, t) }
 	switch {
 	case n.provisional:
-		sooner(now.Add(jittered(provisionalEvery)))
+		sooner(now.add(jittered(provisionalEvery)))
 	case n.asksAgain() && n.asking:
-		sooner(now.Add(time.Second))
+		sooner(now.add(time.Second))
 	case n.asksAgain():
 		// In good time before the validity is over, or when the back-off is.
-		soon := n.answered.Add(jittered(n.early()))
-		if n.retry.After(soon) {
-			soon = n.retry
-		}
-		if soon.After(now) {
+		if soon := max(n.answered.add(jittered(n.early())), n.retry()); soon > now {
 			sooner(soon)
 		}
-		sooner(n.due().Add(n.rules.Grace))
+		sooner(n.due().add(n.rules.Grace))
 	}
 	return at
 }
@@ -125,7 +157,7 @@ const most = 256
 func (s *Store) work() time.Duration {
 	for {
 		s.mu.Lock()
-		now := time.Now()
+		now := s.now()
 		var ask []*Question
 		wait := time.Hour
 		done := 0
@@ -134,7 +166,7 @@ func (s *Store) work() time.Duration {
 			if n == nil {
 				break
 			}
-			if wait = n.places.at.Sub(now); wait > 0 {
+			if wait = s.agenda.when(n).sub(now); wait > 0 {
 				break
 			}
 			if q := s.look(n, now); q != nil {
@@ -156,7 +188,7 @@ func (s *Store) work() time.Duration {
 
 // look does what is due about a session: it ends, is asked about, or is put
 // back into the agenda.
-func (s *Store) look(n *session, now time.Time) *Question {
+func (s *Store) look(n *session, now instant) *Question {
 	if why, over := n.over(now); over {
 		s.finish(n, why)
 		return nil
@@ -169,7 +201,7 @@ func (s *Store) look(n *session, now time.Time) *Question {
 			n.asking = true
 			q = n.question()
 		default:
-			s.agenda.move(n, now.Add(jittered(time.Second)))
+			s.agenda.move(n, now.add(jittered(time.Second)))
 			return nil
 		}
 	}
@@ -178,54 +210,51 @@ func (s *Store) look(n *session, now time.Time) *Question {
 }
 
 // later keeps a session that was just looked at from being looked at again at once.
-func later(at, now time.Time) time.Time {
-	if soonest := now.Add(50 * time.Millisecond); at.Before(soonest) {
-		return soonest
-	}
-	return at
-}
+func later(at, now instant) instant { return max(at, now.add(50*time.Millisecond)) }
 
 // over tells whether a session's grace, too, is at its end.
-func (n *session) over(now time.Time) (EndReason, bool) {
+func (n *session) over(now instant) (EndReason, bool) {
 	end, why := n.end()
-	if !now.Before(end.Add(n.grace())) {
+	if now >= end.add(n.grace()) {
 		return why, true
 	}
 	if n.provisional && !n.rules.AllowUnavailable {
 		return Policy, true
 	}
 	due := n.due()
-	if due.IsZero() || n.asking || now.Before(due.Add(n.rules.Grace)) {
+	if due == 0 || n.asking || now < due.add(n.rules.Grace) {
 		return "", false
 	}
 	if n.provisional && n.rules.Once {
 		return Expired, true
 	}
-	return Unavailable, n.failures > 0
+	return Unavailable, n.failures() > 0
 }
 
 // notice notes whether the backend of a provisional session is back.
-func (s *Store) notice(n *session, now time.Time) {
-	switch away := n.provisional && s.config.Away(n.place.route); {
-	case !n.provisional:
+func (s *Store) notice(n *session, now instant) {
+	if !n.provisional {
+		return
+	}
+	switch away := s.config.Away(n.scene.is.route); {
 	case away:
-		n.returned = time.Time{}
-	case n.returned.IsZero():
-		n.returned = now
+		n.more().returned = 0
+	case n.returned() == 0:
+		n.more().returned = now
 	}
 }
 
 // wantsAnswer tells whether a question about a session is to be put in the
 // background: a repeated one if a request came since the last answer, and that
 // of a provisional session once its backend is back.
-func (s *Store) wantsAnswer(n *session, now time.Time) bool {
-	if n.asking || !n.asksAgain() || now.Before(n.retry) {
+func (s *Store) wantsAnswer(n *session, now instant) bool {
+	if n.asking || !n.asksAgain() || now < n.retry() {
 		return false
 	}
 	if n.provisional {
-		return !n.returned.IsZero() && now.Sub(n.last) < restless
+		return n.returned() != 0 && now.sub(n.last) < restless
 	}
-	return n.last.After(n.answered) && !now.Before(n.answered.Add(n.early()))
+	return n.last > n.answered && now >= n.answered.add(n.early())
 }
 
 // early is how long after an answer the next question is put at the soonest:

@@ -15,7 +15,7 @@ type terms struct {
 	query string
 	// known are the names of query to any reader, with a NUL before and after
 	// each.
-	known []byte
+	known string
 	// clear are the parts of query, between "&", that choose the same thing
 	// wherever they stand: everybody reads them by one name, which no other part
 	// of query has.
@@ -39,7 +39,7 @@ func newTerms(allowed string) terms {
 		list = target.AppendNames(list, part)
 	}
 	if len(list) > 1 {
-		t.known, t.clear = bytes.Clone(list), clearParts(t.query)
+		t.known, t.clear = string(list), clearParts(t.query)
 	}
 	return t
 }
@@ -82,10 +82,22 @@ func (t *terms) has(part string) bool {
 	list := target.AppendNames(append(room[:0], 0), part)
 	for len(list) > 1 {
 		end := 1 + bytes.IndexByte(list[1:], 0)
-		if t.closed || isArchive(list[1:end]) || bytes.Contains(t.known, list[:end+1]) {
+		if t.closed || isArchive(list[1:end]) || t.knows(list[1:end]) {
 			return true
 		}
 		list = list[end:]
+	}
+	return false
+}
+
+// knows says whether a name is one of the allowed query's.
+func (t *terms) knows(name []byte) bool {
+	more := strings.TrimPrefix(t.known, "\x00")
+	for more != "" {
+		var one string
+		if one, more, _ = strings.Cut(more, "\x00"); one == string(name) {
+			return true
+		}
 	}
 	return false
 }

@@ -51,13 +51,13 @@ func (h *holds) user(name string, now time.Time) bool {
 // id tells whether an end holds against an id that a request carries.
 func (h *holds) id(id ID, f *finder) bool {
 	held, ok := h.ids[id]
-	return ok && f.now.Before(held.until) && held.place.route == f.rules.Route && held.place.host == f.request.Host &&
+	return ok && f.time.Before(held.until) && held.place.route == f.rules.Route && held.place.host == f.request.Host &&
 		slices.Contains(f.names, held.place.stream)
 }
 
 // add puts an operator's end into force.
 func (h *holds) add(r Revocation) {
-	p := place{route: r.Route, scheme: r.Scheme, host: r.Host, stream: r.Stream, viewer: viewer{addr: r.Viewer, userAgent: r.UserAgent}}
+	p := place{route: r.Route, scheme: r.Scheme, host: r.Host, stream: r.Stream, viewer: viewer{addr: networkOf(r.Viewer), userAgent: r.UserAgent}}
 	switch {
 	case r.User != "":
 		h.users[r.User] = latest(h.users[r.User], r.Until)
@@ -82,7 +82,7 @@ func (s *Store) revoked(rules *Rules, r *check.Request, now time.Time) bool {
 	if !rules.Join.ID {
 		return false
 	}
-	f := finder{store: s, rules: rules, request: r, names: names, now: now}
+	f := finder{store: s, rules: rules, request: r, names: names, time: now, now: s.moment(now)}
 	for _, text := range ids(r) {
 		if id, ok := s.config.Keys.Read(text, now); ok && s.holds.id(id, &f) {
 			return true

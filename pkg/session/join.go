@@ -2,12 +2,10 @@ package session
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/stream"
-	"github.com/altagate/altagate/pkg/target"
 )
 
 // Joined is what is known of a check before anything is asked about it.
@@ -21,18 +19,13 @@ type Joined struct {
 	// Standing is set if the request would join a session that has ended by
 	// itself and is in its grace: should the backend be unavailable, it counts.
 	Standing bool
-	// standing is that session.
-	standing *session
+	// standing is that session's X-Session-Id: it may end until there is an outcome.
+	standing string
 }
 
 // StandingID is the X-Session-Id of the session that stands; empty where none
 // does.
-func (j *Joined) StandingID() string {
-	if j.standing == nil {
-		return ""
-	}
-	return j.standing.text
-}
+func (j *Joined) StandingID() string { return j.standing }
 
 // Question is a session's own question, put as it was first asked.
 type Question struct {
@@ -48,13 +41,12 @@ type Question struct {
 	// Number is how many questions about the session were allowed before this one,
 	// as far as this process knows; at least 1 if Backend is not empty.
 	Number int
-	of     *session
 }
 
 func (n *session) question() *Question {
-	q := &Question{Request: &n.asked, Route: n.place.route, Session: n.text, of: n}
+	q := &Question{Request: n.request(), Route: n.scene.is.route, Session: n.idText()}
 	if !n.provisional {
-		q.Backend, q.Number = n.outcome.Backend, 1+n.renewals
+		q.Backend, q.Number = n.reply.is.Backend, 1+int(n.renewals)
 	}
 	return q
 }
@@ -85,20 +77,25 @@ func (s *Store) join(rules *Rules, r *check.Request, atOnce bool) Joined {
 	if s.holds.against(rules, r, names, now) {
 		return decided(check.Deny(check.Revoked))
 	}
-	f := finder{store: s, rules: rules, request: r, query: stripped(r.Query), names: names, now: now, atOnce: atOnce}
+	f := finder{
+		store: s, rules: rules, request: r, query: stripped(r.Query), names: names, time: now, now: s.moment(now), atOnce: atOnce,
+	}
 	if j, ok := f.find(); ok {
 		return j
 	}
 	switch {
 	case f.crowded != nil:
-		return decided(check.Decision{Reason: check.Limit, Outcome: f.crowded.outcome})
+		return decided(check.Decision{Reason: check.Limit, Outcome: f.crowded.outcome()})
 	case f.unanswered:
 		return decided(check.Decision{Reason: check.Unanswered})
 	}
 	if why, ok := s.denials.has(denialOf(rules, r), now); ok {
 		return decided(check.Decision{Reason: why})
 	}
-	return Joined{Standing: f.lapsed != nil, standing: f.lapsed}
+	if f.lapsed == nil {
+		return Joined{}
+	}
+	return Joined{Standing: true, standing: f.lapsed.idText()}
 }
 
 func decided(d check.Decision) Joined { return Joined{Decided: true, Decision: d} }
@@ -110,7 +107,9 @@ type finder struct {
 	request *check.Request
 	query   string // stripped
 	names   []stream.Name
-	now     time.Time
+	// time and now are the same moment.
+	time time.Time
+	now  instant
 	// atOnce is set if the request waits for no question.
 	atOnce bool
 	// lapsed is a session that would have been joined, had it not ended.
@@ -132,10 +131,17 @@ func (f *finder) find() (Joined, bool) {
 		return Joined{}, false
 	}
 	p := placeOf(f.rules, f.request, stream.Name{})
+	leader := f.store.leader(p.viewer.addr)
+	if leader == nil {
+		return Joined{}, false
+	}
+	if leader.leads <= few {
+		return f.amongFew(&p, leader)
+	}
 	for _, name := range f.names {
 		p.stream = name
-		if g := f.store.groups[p]; g != nil {
-			if j, ok := f.in(g); ok {
+		if n := f.store.newest(&p); n != nil {
+			if j, ok := f.in(&p, n); ok {
 				return j, true
 			}
 		}
@@ -143,49 +149,100 @@ func (f *finder) find() (Joined, bool) {
 	return Joined{}, false
 }
 
-// in looks in one place: for the session whose allowed query the request has,
-// then for one that its query fits.
-func (f *finder) in(g *group) (Joined, bool) {
-	shared := f.rules.Join.Client || f.rules.Join.Address
-	// Without a query a request has nobody's, save on the path that was asked about.
-	if n := f.store.exact[exact{g, f.query}]; n != nil && (!shared || f.query != "" || n.asked.Path == f.request.Path) {
-		if j, ok := f.use(n); ok {
-			return j, true
+// few is how many sessions of an address are compared with a request one by one. It is
+// quicker than a look into the index for each of the streams that a path may belong to:
+// with a million sessions, nothing of either is in the processor's caches.
+const few = 8
+
+// amongFew looks among the sessions of an address, of which there are few.
+func (f *finder) amongFew(p *place, leader *session) (Joined, bool) {
+	var room [few]*session
+	mine := room[:0]
+	for n := range f.store.lastUsed(roll{leader.ref, leader.leads}, ofAddress) {
+		if n.isOf(p) {
+			mine = append(mine, n)
 		}
 	}
-	if !shared {
+	if len(mine) == 0 {
 		return Joined{}, false
 	}
-	tried := 0
-	for _, n := range slices.Backward(g.sessions) {
-		if tried++; tried > maxCandidates {
-			break
-		}
-		if n.asked.Path == f.request.Path || !n.terms.fits(f.request.Query) {
-			continue
-		}
-		if j, ok := f.use(n); ok {
-			if j.Decided && j.Decision.Allow {
-				f.keepOthers(g, n)
+	for _, name := range f.names {
+		for _, n := range mine {
+			if !n.alive() || n.scene.is.stream != name {
+				continue
 			}
-			return j, true
+			p.stream = name
+			if j, ok := f.in(p, f.store.newestBeside(n, p)); ok {
+				return j, true
+			}
+			break
 		}
 	}
 	return Joined{}, false
 }
 
+// in looks in one place: for the session whose allowed query the request has,
+// then for one that its query fits.
+func (f *finder) in(p *place, newest *session) (Joined, bool) {
+	shared := f.rules.Join.Client || f.rules.Join.Address
+	// Without a query a request has nobody's, save on the path that was asked about.
+	if n := f.exactly(p, newest); n != nil && (!shared || f.query != "" || n.scene.is.path == f.request.Path) {
+		if j, ok := f.use(n); ok {
+			return j, true
+		}
+		newest = f.store.newest(p) // It may have been that.
+	}
+	if !shared {
+		return Joined{}, false
+	}
+	return f.fitting(p, newest)
+}
+
+// fitting looks in one place for a session that the request's query fits, the newest
+// first.
+func (f *finder) fitting(p *place, newest *session) (Joined, bool) {
+	tried := 0
+	for n := newest; n != nil; {
+		if tried++; tried > maxCandidates {
+			break
+		}
+		older := f.store.older(n, p)
+		if terms := n.terms(); n.scene.is.path != f.request.Path && terms.fits(f.request.Query) {
+			if j, ok := f.use(n); ok {
+				if j.Decided && j.Decision.Allow {
+					f.keepOthers(p, n)
+				}
+				return j, true
+			}
+		}
+		n = older
+	}
+	return Joined{}, false
+}
+
+// exactly is the session in a place whose allowed query the request has.
+func (f *finder) exactly(p *place, newest *session) *session {
+	if terms := newest.terms(); terms.query == f.query {
+		return newest
+	}
+	if f.store.older(newest, p) == nil {
+		return nil
+	}
+	return f.store.exactly(p, f.query)
+}
+
 // keepOthers notes a request of one session in a place for the others whose it may
 // be as well, because it has none of their names.
-func (f *finder) keepOthers(g *group, joined *session) {
+func (f *finder) keepOthers(p *place, joined *session) {
 	tried := 0
-	for _, n := range slices.Backward(g.sessions) {
+	for n := f.store.newestBeside(joined, p); n != nil; n = f.store.older(n, p) {
 		if tried++; tried > maxCandidates {
 			return
 		}
-		if n == joined || n.displaced() || n.asked.Path == f.request.Path || n.terms.names(f.request.Query) {
+		if terms := n.terms(); n == joined || n.displaced() || n.scene.is.path == f.request.Path || terms.names(f.request.Query) {
 			continue
 		}
-		if end, _ := n.end(); f.now.Before(end) {
+		if end, _ := n.end(); f.now < end {
 			f.store.spare(n, f.now)
 		}
 	}
@@ -197,14 +254,14 @@ func (f *finder) byID() (Joined, bool) {
 		if text == "" {
 			continue
 		}
-		id, ok := f.store.config.Keys.Read(text, f.now)
+		id, ok := f.store.config.Keys.Read(text, f.time)
 		if !ok {
 			continue
 		}
 		if f.store.holds.id(id, f) {
 			return decided(check.Deny(check.Revoked)), true
 		}
-		n := f.store.byID[id]
+		n := f.store.withID(id)
 		if n == nil || !f.belongs(n) || !f.admits(n) {
 			continue
 		}
@@ -217,14 +274,14 @@ func (f *finder) byID() (Joined, bool) {
 
 // belongs tells whether a session is of the request's route, host and stream.
 func (f *finder) belongs(n *session) bool {
-	if n.place.route != f.rules.Route || n.place.scheme != f.request.Scheme || n.place.host != f.request.Host ||
-		!slices.Contains(f.names, n.place.stream) {
+	at, terms := &n.scene.is, n.terms()
+	if at.route != f.rules.Route || at.scheme != f.request.Scheme || at.host != f.request.Host || !slices.Contains(f.names, at.stream) {
 		return false
 	}
-	if n.asked.Path == f.request.Path {
-		return n.terms.same(f.query)
+	if at.path == f.request.Path {
+		return terms.same(f.query)
 	}
-	return n.terms.fits(f.request.Query)
+	return terms.fits(f.request.Query)
 }
 
 // maxAddresses is how many addresses may use one id within idle.
@@ -234,21 +291,24 @@ const maxAddresses = 4
 // notes it.
 func (f *finder) admits(n *session) bool {
 	mine := share(f.request.Addr)
-	n.from = slices.DeleteFunc(n.from, func(v visit) bool { return f.now.Sub(v.last) >= f.rules.idle() })
-	own := n.place.viewer.addr
-	if mine == own {
+	if n.rare != nil {
+		n.rare.from = slices.DeleteFunc(n.rare.from, func(v visit) bool { return f.now.sub(v.last) >= f.rules.idle() })
+	}
+	if mine == n.network() {
 		return true
 	}
-	for i := range n.from {
-		if n.from[i].addr == mine {
-			n.from[i].last = f.now
+	more := n.more()
+	for i := range more.from {
+		if more.from[i].addr == mine {
+			more.from[i].last = f.now
 			return true
 		}
 	}
-	if len(n.from) >= maxAddresses-1 {
+	if len(more.from) >= maxAddresses-1 {
 		return false
 	}
-	n.from = append(n.from, visit{mine, f.now})
+	more.from = append(more.from, visit{mine, f.now})
+	f.store.mark(n) // or a restart would let more than so many in
 	return true
 }
 
@@ -268,24 +328,24 @@ func (f *finder) use(n *session) (Joined, bool) {
 	end, _ := n.end()
 	due := n.due()
 	switch {
-	case !f.now.Before(end):
+	case f.now >= end:
 		if f.lapsed == nil && n.stands(f.now) {
 			f.lapsed = n
 		}
 		return Joined{}, false
-	case n.provisional && n.returned.IsZero():
+	case n.provisional && due == 0:
 		return f.joined(n, check.Default)
 	case n.provisional && n.rules.Once:
 		return f.joined(n, check.Grace)
-	case n.provisional && f.now.Before(n.retry):
+	case n.provisional && f.now < n.retry():
 		// The backend is there, and has not allowed it: it is as any newcomer.
 		f.unanswered = true
 		return Joined{}, false
 	case n.provisional:
 		return Joined{Due: n.question()}, true
-	case due.IsZero() || f.now.Before(due):
+	case due == 0 || f.now < due:
 		return f.joined(n, check.Session)
-	case n.failures > 0 || f.atOnce:
+	case n.failures() > 0 || f.atOnce:
 		// Its question is put in the background, at its time.
 		return f.joined(n, check.Grace)
 	default:
@@ -310,63 +370,19 @@ func (f *finder) joined(n *session, reason check.Reason) (Joined, bool) {
 
 // repeatable is for how long a proxy may repeat the allow of a session that was just
 // asked for: never beyond its end, or the question that is due before it.
-func (n *session) repeatable(now time.Time) time.Duration {
+func (n *session) repeatable(now instant) time.Duration {
 	if n.rules.Cache <= 0 {
 		return 0
 	}
 	until, _ := n.end()
-	if due := n.due(); !due.IsZero() && due.Before(until) {
+	if due := n.due(); due != 0 && due < until {
 		until = due
 	}
-	return min(n.rules.Cache, until.Sub(now))
+	return min(n.rules.Cache, until.sub(now))
 }
 
 // allow is the decision that a session makes.
 func (s *Store) allow(n *session, reason check.Reason) check.Decision {
 	s.sign(n)
-	return check.Decision{Allow: true, Reason: reason, Session: n.text, ID: n.hand, Outcome: n.outcome}
-}
-
-// sign has the session's signed id be of the key that signs now. It is good until
-// the session's grace is over, and a second more, for it is so in whole seconds.
-func (s *Store) sign(n *session) {
-	keys := s.config.Keys
-	if !n.rules.Join.ID {
-		keys = nil
-	}
-	switch {
-	case n.signedBy == keys:
-	case keys == nil:
-		n.hand, n.signedBy = "", nil
-	default:
-		n.hand, n.signedBy = keys.Sign(n.id, n.started.Add(n.rules.max()+n.rules.Grace+time.Second)), keys
-	}
-}
-
-// ids gives the ids that a request carries: of its query, then of its cookies.
-func ids(r *check.Request) (found [check.MaxIDs]string) {
-	n := 0
-	if strings.Contains(r.Query, Parameter) {
-		for part := range strings.SplitSeq(r.Query, "&") {
-			if value, ok := strings.CutPrefix(part, Parameter+"="); ok && n < len(found) {
-				found[n] = value
-				n++
-			}
-		}
-	}
-	copy(found[n:], r.IDs[:])
-	return found
-}
-
-// Parameter is the query parameter, and the cookie, that carries a session's
-// signed id. No backend gets it.
-const Parameter = "altagate_id"
-
-// Sent is a viewer's query as backends get it, at the most: without altagate_id.
-// Questions that are equal but for that are the same.
-func Sent(query string) string {
-	if !strings.Contains(query, Parameter) {
-		return query
-	}
-	return target.Without(query, map[string]bool{Parameter: true})
+	return check.Decision{Allow: true, Reason: reason, Session: n.idText(), ID: n.hand(), Outcome: n.outcome()}
 }

@@ -43,9 +43,10 @@ type Filter struct {
 }
 
 func (f *Filter) takes(n *session) bool {
-	return !n.displaced() && (f.Route == "" || f.Route == n.place.route) && (f.Host == "" || f.Host == n.place.host) &&
-		(f.User == "" || f.User == n.outcome.User) && (f.Stream == "" || f.Stream == n.place.stream.String()) &&
-		(!f.Address.IsValid() || share(f.Address) == n.place.viewer.addr)
+	at := &n.scene.is
+	return !n.displaced() && (f.Route == "" || f.Route == at.route) && (f.Host == "" || f.Host == at.host) &&
+		(f.User == "" || f.User == n.user().name) && (f.Stream == "" || f.Stream == at.stream.String()) &&
+		(!f.Address.IsValid() || share(f.Address) == n.network())
 }
 
 // List gives the sessions that a filter chooses, in the order of their ids: those
@@ -53,30 +54,44 @@ func (f *Filter) takes(n *session) bool {
 func (s *Store) List(f Filter, after string, limit int) (page []Info, more bool) {
 	s.mu.Lock()
 	defer s.unlock()
-	var found []*session
-	seen := 0
-	for _, n := range s.byID {
-		if seen++; seen%breath == 0 {
+	var found []listed
+	for r := ref(1); r < s.sessions.end(); r++ {
+		if r%breath == 0 {
 			s.unlock() // Checks go on meanwhile.
 			s.mu.Lock()
 		}
-		if n.text <= after || !f.takes(n) {
+		n := s.sessions.look(r)
+		if n == nil || !n.alive() || n.idText() <= after || !f.takes(n) {
 			continue
 		}
-		if found = append(found, n); len(found) > 2*limit+pageSlack {
+		if found = append(found, listed{n.idText(), r}); len(found) > 2*limit+pageSlack {
 			found, more = firstOf(found, limit), true
 		}
 	}
-	found = slices.DeleteFunc(found, func(n *session) bool { return !n.alive() || n.displaced() })
+	found = slices.DeleteFunc(found, func(l listed) bool { return s.still(l) == nil })
 	if found = firstOf(found, len(found)); len(found) > limit {
 		found, more = found[:limit], true
 	}
 	now := time.Now()
 	page = make([]Info, 0, len(found))
-	for _, n := range found {
-		page = append(page, n.info(now))
+	for _, l := range found {
+		page = append(page, s.info(s.still(l), now))
 	}
 	return page, more
+}
+
+// listed is a session that was found, and its id: where it was, another may be by now.
+type listed struct {
+	id string
+	at ref
+}
+
+// still is the session that was found; nil if it is over.
+func (s *Store) still(l listed) *session {
+	if n := s.sessions.look(l.at); n != nil && n.alive() && n.idText() == l.id && !n.displaced() {
+		return n
+	}
+	return nil
 }
 
 // breath is how many sessions List looks at before it gives the lock to checks.
@@ -87,35 +102,35 @@ const breath = 1024
 const pageSlack = 256
 
 // firstOf gives the first sessions by their ids.
-func firstOf(found []*session, limit int) []*session {
-	slices.SortFunc(found, func(a, b *session) int { return cmp.Compare(a.text, b.text) })
+func firstOf(found []listed, limit int) []listed {
+	slices.SortFunc(found, func(a, b listed) int { return cmp.Compare(a.id, b.id) })
 	return found[:limit]
 }
 
 // Find gives one session by its X-Session-Id.
 func (s *Store) Find(id string) (Info, bool) {
-	key, ok := parseID(id)
 	s.mu.Lock()
 	defer s.unlock()
-	if n := s.byID[key]; ok && n != nil && !n.displaced() {
-		return n.info(time.Now()), true
+	if n := s.withText(id); n != nil && !n.displaced() {
+		return s.info(n, time.Now()), true
 	}
 	return Info{}, false
 }
 
-func (n *session) info(now time.Time) Info {
+func (s *Store) info(n *session, now time.Time) Info {
 	end, _ := n.end()
 	limit := 0
-	if n.places.account != nil {
-		limit = n.places.account.limit
+	if n.account != 0 {
+		limit = int(s.accounts.at(n.account).limit)
 	}
+	at, o := &n.scene.is, n.outcome()
 	return Info{
-		ID: n.text, Route: n.place.route, Host: n.place.host, Stream: n.place.stream.String(),
-		Address: n.asked.Addr, UserAgent: n.asked.UserAgent,
-		User: n.outcome.User, Name: n.outcome.SessionName, Backend: n.outcome.Backend,
-		Started: n.started.Round(0), LastRequest: n.last.Round(0), Requests: n.requests,
-		Provisional: n.provisional, Ended: !now.Before(end),
-		Active: now.Sub(n.last) < restless, MaxSessions: limit,
+		ID: n.idText(), Route: at.route, Host: at.host, Stream: at.stream.String(),
+		Address: n.address(), UserAgent: n.agent.is,
+		User: o.User, Name: o.SessionName, Backend: o.Backend,
+		Started: s.time(n.started).Round(0), LastRequest: s.time(n.last).Round(0), Requests: uint64(n.requests),
+		Provisional: n.provisional, Ended: s.moment(now) >= end,
+		Active: s.moment(now).sub(n.last) < restless, MaxSessions: limit,
 	}
 }
 
@@ -131,18 +146,17 @@ const maxHolds = 100_000
 // where there is a Journal. ended are the sessions that it ended; none, and no
 // error, if there is no such session.
 func (s *Store) End(id string, hold time.Duration, user bool) (ended []string, err error) {
-	key, ok := parseID(id)
 	s.mu.Lock()
-	n := s.byID[key]
-	if !ok || n == nil || n.displaced() {
+	n := s.withText(id)
+	if n == nil || n.displaced() {
 		s.unlock()
 		return nil, nil
 	}
 	chosen := []*session{n}
 	holds := n.holdViewer(hold)
-	if user && n.outcome.User != "" {
-		chosen = s.choose(func(other *session) bool { return other == n || other.outcome.User == n.outcome.User })
-		holds = append(holds, holdUser(n.outcome.User, hold)...)
+	if name := n.user().name; user && name != "" {
+		chosen = s.choose(func(other *session) bool { return other == n || other.user().name == name })
+		holds = append(holds, holdUser(name, hold)...)
 	}
 	return s.endAll(chosen, holds)
 }
@@ -154,7 +168,7 @@ func (s *Store) EndUser(user string, hold time.Duration) (ended []string, err er
 		return nil, nil // Nobody: backends that do not say who watches leave it empty.
 	}
 	s.mu.Lock()
-	return s.endAll(s.choose(func(n *session) bool { return n.outcome.User == user }), holdUser(user, hold))
+	return s.endAll(s.choose(func(n *session) bool { return n.user().name == user }), holdUser(user, hold))
 }
 
 // EndStream ends all sessions on a stream of a route, and keeps their viewers
@@ -173,8 +187,8 @@ func (s *Store) EndStream(route, host, name string, hold time.Duration) (ended [
 
 func (s *Store) choose(takes func(*session) bool) []*session {
 	var chosen []*session
-	for _, n := range s.byID {
-		if !n.displaced() && takes(n) {
+	for r := ref(1); r < s.sessions.end(); r++ {
+		if n := s.sessions.look(r); n != nil && n.alive() && !n.displaced() && takes(n) {
 			chosen = append(chosen, n)
 		}
 	}
@@ -186,9 +200,9 @@ func (n *session) holdViewer(hold time.Duration) []Revocation {
 	if hold <= 0 {
 		return nil
 	}
-	p := n.place
+	p := n.place()
 	return []Revocation{{
-		Session: n.id, Viewer: p.viewer.addr, UserAgent: p.viewer.userAgent,
+		Session: n.id(), Viewer: p.viewer.addr.prefix(), UserAgent: p.viewer.userAgent,
 		Route: p.route, Scheme: p.scheme, Host: p.host, Stream: p.stream, Until: time.Now().Add(hold),
 	}}
 }
@@ -213,9 +227,9 @@ func (s *Store) endAll(chosen []*session, holds []Revocation) (ended []string, e
 	}
 	ids := make([]ID, 0, len(chosen))
 	for _, n := range chosen {
+		ids = append(ids, n.id())
+		ended = append(ended, n.idText())
 		s.finish(n, Operator)
-		ids = append(ids, n.id)
-		ended = append(ended, n.text)
 	}
 	s.unlock()
 	slices.Sort(ended)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
@@ -58,9 +59,9 @@ func (o *oracle) over(v *viewing) {
 
 func (o *oracle) person(r *check.Request) string {
 	if o.w.rules.Join.Address {
-		return share(r.Addr).String()
+		return share(r.Addr).prefix().String()
 	}
-	return share(r.Addr).String() + " " + r.UserAgent
+	return share(r.Addr).prefix().String() + " " + r.UserAgent
 }
 
 // others gives who else watches as a user: at the least, or, with slack for what is
@@ -235,22 +236,26 @@ func (o *oracle) endedByLimit(v *viewing, now time.Time) string {
 // disorderOfUsers gives where the Store's index of users disagrees with the rest.
 func disorderOfUsers(s *Store) string {
 	counted := 0
-	for u, a := range s.users {
-		var before time.Time
-		for e := a.sessions.Back(); e != nil; e = e.Prev() {
-			n := e.Value.(*session)
-			if s.byID[n.id] != n || knownAs(&n.outcome) != u || n.places.account != a || n.places.counted != e || n.displaced() || n.provisional {
-				return fmt.Sprintf("session %s counts for %s, and should not", n.text, u.name)
-			}
-			if n.active.Before(before) {
-				return "the sessions of " + u.name + " are out of order"
-			}
-			before = n.active
-			counted++
+	all := allOf(s)
+	for _, n := range all {
+		if n.account == 0 {
+			continue
 		}
+		r, a := s.account(n.user())
+		if r != n.account || !slices.Contains(slices.Collect(s.lastUsed(a.roll, ofUser)), n) || n.displaced() || n.provisional {
+			return fmt.Sprintf("session %s counts for %s, and should not", n.idText(), n.user().name)
+		}
+		var before instant
+		for n := range s.longestIdle(a.roll, ofUser) {
+			if n.active() < before {
+				return "the sessions of " + n.user().name + " are out of order"
+			}
+			before = n.active()
+		}
+		counted++
 	}
-	for _, n := range s.byID {
-		if n.outcome.User != "" && !n.provisional && !n.displaced() {
+	for _, n := range all {
+		if n.user().name != "" && !n.provisional && !n.displaced() {
 			counted--
 		}
 	}

@@ -4,7 +4,6 @@
 package session
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
@@ -56,110 +55,113 @@ type Join struct {
 	Address bool
 }
 
-// viewer is who watches: address and User-Agent.
-type viewer struct {
-	// addr is the address, of an IPv6 one its /64.
-	addr netip.Prefix
-	// userAgent is empty where the route joins by the address alone.
-	userAgent string
-}
-
-func viewerOf(rules *Rules, r *check.Request) viewer {
-	v := viewer{addr: share(r.Addr), userAgent: r.UserAgent}
-	if rules.Join.Address {
-		v.userAgent = ""
-	}
-	return v
-}
-
-// share is the part of the address space that counts as one viewer's: the
-// address, or an IPv6 address's /64.
-func share(a netip.Addr) netip.Prefix {
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, err := a.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
-}
-
-// place is one viewer on one stream. Sessions in the same place differ in the
-// query that the backend allowed.
-type place struct {
-	route, scheme, host string
-	stream              stream.Name
-	viewer              viewer
-}
-
-func placeOf(rules *Rules, r *check.Request, name stream.Name) place {
-	return place{route: rules.Route, scheme: r.Scheme, host: r.Host, stream: name, viewer: viewerOf(rules, r)}
-}
-
-// session is one viewer watching one stream. The Store's lock guards it.
+// session is one viewer watching one stream. The Store's lock guards it. There may be
+// millions: what many have in common is in words, what few need is in more, and what
+// has to do with the Store's indexes is a number and no pointer.
 type session struct {
-	id   ID
-	text string // id, as headers and logs spell it
-	// hand is the signed id to hand to the viewer, and signedBy what has signed it;
-	// empty where none is.
-	hand     string
-	signedBy *Keys
-	place    place
-	rules    *Rules
-	terms    terms
-	// asked is the check that the backend was asked about, and asked again.
-	asked   check.Request
-	outcome check.Outcome
+	// text is what the session alone has: its id as headers and logs spell it, the query
+	// that the backend was asked with, X-UserId and X-Session-Name.
+	text  string
+	rules *Rules
+	scene *word[scene]
+	// agent is the User-Agent of the check that the backend was asked about.
+	agent *word[string]
+	// reply is the backend's last.
+	reply *word[check.Outcome]
+	rare  *rare
+	// addr is the address of the check that the backend was asked about, as addrBits
+	// says: an IPv4 address, an IPv6 address, or none.
+	addr [16]byte
 
-	// started is when the first request came, last when the last one did that was
-	// the session's, and spared when the last one did that joined another, but may
-	// have been of this one.
-	started, last, spared time.Time
+	// started is when the first request came, and last when the last one did that was
+	// the session's.
+	started, last instant
 	// answered is when the backend allowed last; of a provisional session, when
 	// it was opened.
-	answered time.Time
-	requests uint64
+	answered instant
+	// since is when its viewer began to watch as its user, without a pause that gives the
+	// place away. Zapping is none.
+	since instant
+
+	// requests counts those that were allowed, up to what it can hold.
+	requests uint32
 	// renewals counts the repeated questions that were allowed since this process knows
 	// the session.
-	renewals int
+	renewals uint32
+	// saved is what Last the journal has, in seconds.
+	saved uint32
+	// endOfQuery and endOfUser are ends in text.
+	endOfQuery, endOfUser uint32
+
+	places
+	addrBits uint8
 	// provisional is set while no backend has allowed the session: it was opened
-	// by a default. returned is when its backend was first seen to be back.
+	// by a default.
 	provisional bool
-	returned    time.Time
-
-	// active is when the session asked last, as far as a limit goes, and since is when
-	// its viewer began to watch as its user, without a pause that gives the place
-	// away. Zapping is none.
-	active, since time.Time
-	// unsure is set where active is when it may have asked last before a restart.
+	// byAddress is set where any User-Agent of the address joins.
+	byAddress bool
+	// asking is set while the session's question is under way.
+	asking bool
+	// unsure is set where it may have asked later than it is known to, before a restart.
 	unsure bool
-	// held is set once a limit has ended the session: until then what was its is
-	// denied. judged is that there was no place for it.
-	held   time.Time
-	judged judgement
-
-	// asking is set while the session's question is under way; after a failure it
-	// is not repeated before retry.
-	asking   bool
-	failures int
-	retry    time.Time
-	// from are the addresses that joined by the id, the viewer's own apart.
-	from []visit
-
-	saved  time.Time // what Last the journal has
-	places places
 }
 
-// visit is an address that joined by the id, and when it did last.
-type visit struct {
-	addr netip.Prefix
-	last time.Time
+// idSize is how many bytes an ID's text has.
+const idSize = 2 * len(ID{})
+
+func (n *session) idText() string { return n.text[:idSize] }
+
+func (n *session) id() ID {
+	id, _ := parseID(n.idText())
+	return id
+}
+
+// raw is the query that the backend was asked with.
+func (n *session) raw() string { return n.text[idSize:n.endOfQuery] }
+
+// user is whom the backend knows the viewer as; its name is empty where it did not say.
+func (n *session) user() user {
+	return user{n.reply.is.Backend, n.text[n.endOfQuery:n.endOfUser]}
+}
+
+func (n *session) outcome() check.Outcome {
+	o := n.reply.is
+	o.Session, o.User, o.SessionName = n.idText(), n.text[n.endOfQuery:n.endOfUser], n.text[n.endOfUser:]
+	return o
+}
+
+// write writes what the session alone has.
+func (n *session) write(id, query, user, name string) {
+	n.text = id + query + user + name
+	n.endOfQuery = uint32(idSize + len(query))            //nolint:gosec // There is no such query.
+	n.endOfUser = uint32(idSize + len(query) + len(user)) //nolint:gosec // The same.
+}
+
+func (n *session) terms() terms {
+	t := terms{query: n.raw(), known: n.scene.is.known, clear: n.raw(), closed: n.scene.is.closed}
+	if n.rare == nil {
+		return t
+	}
+	if n.rare.query != nil {
+		t.query = *n.rare.query
+	}
+	if n.rare.clear != nil {
+		t.clear = *n.rare.clear
+	}
+	return t
+}
+
+// request is the check that the backend was asked about, and is asked again.
+func (n *session) request() *check.Request {
+	at := &n.scene.is
+	return &check.Request{
+		Proxy: at.proxy, Route: at.named, Method: at.method, Scheme: at.scheme, Host: at.host, Path: at.path, Query: n.raw(),
+		Addr: n.address(), UserAgent: n.agent.is,
+	}
 }
 
 // validity is N, the X-AuthDuration of the last answer; 0 where there was none.
-func (n *session) validity() time.Duration { return n.outcome.AuthDuration }
+func (n *session) validity() time.Duration { return n.reply.is.AuthDuration }
 
 // asksAgain tells whether the session's question is ever repeated.
 func (n *session) asksAgain() bool {
@@ -169,32 +171,37 @@ func (n *session) asksAgain() bool {
 	case n.provisional:
 		return !n.rules.Once
 	default:
-		return n.validity() > 0 && !n.outcome.Once
+		return n.validity() > 0 && !n.reply.is.Once
 	}
 }
 
 // isOfToken tells whether a token opened the session that proves by itself that its
 // viewer may watch. No backend knows of it, so there is none whose absence it could
 // outlive, and its validity, which can be long, is no reason to hold it without requests.
-func (n *session) isOfToken() bool { return n.outcome.Backend == check.SecureToken }
+func (n *session) isOfToken() bool { return n.reply.is.Backend == check.SecureToken }
 
 // used is when the session was last used, or may have been.
-func (n *session) used() time.Time { return latest(n.last, n.spared) }
+func (n *session) used() instant {
+	if n.rare == nil {
+		return n.last
+	}
+	return max(n.last, n.rare.spared)
+}
 
 // end is when the session ends by itself, and why.
-func (n *session) end() (at time.Time, why EndReason) {
+func (n *session) end() (at instant, why EndReason) {
 	if n.displaced() {
-		return n.held, Limit
+		return n.rare.held, Limit
 	}
-	at, why = n.used().Add(max(n.rules.idle(), n.validity())), Idle
+	at, why = n.used().add(max(n.rules.idle(), n.validity())), Idle
 	if n.isOfToken() {
-		at = n.used().Add(n.rules.idle())
+		at = n.used().add(n.rules.idle())
 	}
-	if limit := n.started.Add(n.rules.max()); limit.Before(at) {
+	if limit := n.started.add(n.rules.max()); limit < at {
 		at, why = limit, Max
 	}
-	if n.outcome.Once && n.validity() > 0 && !n.provisional {
-		if over := n.answered.Add(n.validity()); over.Before(at) {
+	if n.reply.is.Once && n.validity() > 0 && !n.provisional {
+		if over := n.answered.add(n.validity()); over < at {
 			at, why = over, Expired
 		}
 	}
@@ -210,27 +217,26 @@ func (n *session) grace() time.Duration {
 	return n.rules.Grace
 }
 
-// due is when the session's question must have been answered again; the zero
-// time if never.
-func (n *session) due() time.Time {
+// due is when the session's question must have been answered again; 0 if never.
+func (n *session) due() instant {
 	switch {
 	case n.displaced():
-		return time.Time{}
+		return 0
 	case n.provisional:
-		return n.returned
-	case n.validity() > 0 && !n.outcome.Once:
-		return n.answered.Add(n.validity())
+		return n.returned()
+	case n.validity() > 0 && !n.reply.is.Once:
+		return n.answered.add(n.validity())
 	default:
-		return time.Time{}
+		return 0
 	}
 }
 
 // stands tells whether a session that has ended by itself, and whose grace is not
 // over, counts while the backend cannot be asked: one that a backend has allowed,
 // and that has the grace of its question left, too.
-func (n *session) stands(now time.Time) bool {
+func (n *session) stands(now instant) bool {
 	due := n.due()
-	return !n.provisional && !n.isOfToken() && (due.IsZero() || now.Before(due.Add(n.rules.Grace)))
+	return !n.provisional && !n.isOfToken() && (due == 0 || now < due.add(n.rules.Grace))
 }
 
 func (r *Rules) idle() time.Duration { return orDefault(r.Idle, DefaultIdle) }
@@ -242,32 +248,3 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	}
 	return d
 }
-
-// EndReason says why a session ended. The values are part of what users see.
-type EndReason string
-
-// The reasons of an end.
-const (
-	// Idle: no request came for the route's idle, or the backend's
-	// X-AuthDuration if that is longer.
-	Idle EndReason = "idle"
-	// Max: it lasted for the route's max.
-	Max EndReason = "max"
-	// Expired: X-AuthDuration is over, and the preset's tokens cannot be asked
-	// about again.
-	Expired EndReason = "expired"
-	// Denied: the backend was asked again and denied.
-	Denied EndReason = "denied"
-	// Unavailable: the backend could not be asked again until grace was over.
-	Unavailable EndReason = "unavailable"
-	// Limit: its user may have no more viewers at a time, and another has its place.
-	Limit EndReason = "limit"
-	// Operator: an operator ended it.
-	Operator EndReason = "operator"
-	// Evicted: it was the longest idle when a bound was reached.
-	Evicted EndReason = "evicted"
-	// Confirmed: it was provisional, and the backend has allowed its viewer since.
-	Confirmed EndReason = "confirmed"
-	// Policy: it was opened by a default that the route no longer has.
-	Policy EndReason = "policy"
-)

@@ -3,7 +3,7 @@ package session
 import (
 	"math/rand/v2"
 	"net/http"
-	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
@@ -21,6 +21,7 @@ func NewID() ID { return newID() }
 // what Join gave for the request.
 func (s *Store) Settle(rules *Rules, r *check.Request, j Joined, id ID, d check.Decision) check.Decision {
 	now := time.Now()
+	at := s.moment(now)
 	s.mu.Lock()
 	defer s.unlock()
 	name, entry := rules.Layout.Opens(r.Path)
@@ -29,10 +30,10 @@ func (s *Store) Settle(rules *Rules, r *check.Request, j Joined, id ID, d check.
 		return check.Deny(check.Revoked) // An operator was faster than the backend.
 	case d.Allow && (d.Reason == check.Backend || d.Reason == check.Rule):
 		return s.admit(rules, r, name, id, d, now)
-	case d.Allow && d.Reason == check.Grace && j.standing != nil:
-		return s.stand(j.standing, d, now)
+	case d.Allow && d.Reason == check.Grace && j.standing != "":
+		return s.stand(s.withText(j.standing), d, at)
 	case d.Allow && d.Reason == check.Default && entry:
-		return s.admitProvisional(rules, r, name, id, d, now)
+		return s.admitProvisional(rules, r, name, id, d, at)
 	case !d.Allow && d.Reason == check.Backend:
 		s.denied(rules, r, j, entry, now)
 	}
@@ -40,15 +41,15 @@ func (s *Store) Settle(rules *Rules, r *check.Request, j Joined, id ID, d check.
 }
 
 // stand is the decision that a session in its grace makes, if it still is.
-func (s *Store) stand(n *session, d check.Decision, now time.Time) check.Decision {
-	if !n.alive() || !n.stands(now) {
+func (s *Store) stand(n *session, d check.Decision, now instant) check.Decision {
+	if n == nil || !n.stands(now) {
 		return check.Decision{Reason: check.Unanswered, Outcome: d.Outcome}
 	}
 	if why, over := n.over(now); over {
 		s.finish(n, why)
 		return check.Decision{Reason: check.Unanswered, Outcome: d.Outcome}
 	}
-	n.requests++
+	n.countRequest()
 	return s.allow(n, check.Grace)
 }
 
@@ -58,39 +59,47 @@ func (s *Store) admit(rules *Rules, r *check.Request, name stream.Name, id ID, d
 		s.denials.add(denialOf(rules, r), check.RecentDenial, now) // or each try would be one more question
 		return check.Deny(check.Revoked)
 	}
-	n := s.prepare(rules, r, name, id, d, now)
-	n.since = s.began(n, now)
-	gone, stays := s.crowd(n, true, now)
+	at := s.moment(now)
+	n := s.prepare(rules, r, name, id, d, at)
+	n.since = s.began(n, at)
+	gone, stays := s.crowd(n, true, at)
 	if !stays {
-		s.displaceAll(gone, now)
+		s.release(n)
+		s.displaceAll(gone, at)
 		s.denials.add(denialOf(rules, r), check.Limit, now)
 		return check.Decision{Reason: check.Limit, Outcome: d.Outcome}
 	}
-	if g := s.groups[n.place]; g != nil {
-		if old := s.exact[exact{g, n.terms.query}]; old != nil && !s.replaces(old, now) {
-			s.displaceAll(gone, now)
-			s.touch(old, now)
-			s.sign(old)
-			d.Session, d.ID = old.text, old.hand
-			return d
-		}
+	if old := s.equal(n); old != nil && !s.replaces(old, at) {
+		s.release(n)
+		s.displaceAll(gone, at)
+		s.touch(old, at)
+		s.sign(old)
+		d.Session, d.ID = old.idText(), old.hand()
+		return d
 	}
-	if !s.room(n.place.viewer.addr, false, now) {
+	if !s.room(n.network(), false, at) {
+		s.release(n)
 		return check.Decision{Reason: check.Overload, Status: http.StatusServiceUnavailable, Outcome: d.Outcome}
 	}
-	s.displaceAll(gone, now)
-	s.open(n)
-	d.Session, d.ID = n.text, n.hand
+	s.displaceAll(gone, at)
+	n = s.open(n)
+	d.Session, d.ID = n.idText(), n.hand()
 	return d
+}
+
+// equal is the session in the place of one that is made, and with its query.
+func (s *Store) equal(n *session) *session {
+	p, terms := n.place(), n.terms()
+	return s.exactly(&p, terms.query)
 }
 
 // replaces ends a session that stands where a newcomer would, and reports
 // whether it did: a live one of the same viewer and query is the same viewing, or
 // that of an equal box, and stays.
-func (s *Store) replaces(old *session, now time.Time) bool {
+func (s *Store) replaces(old *session, now instant) bool {
 	end, why := old.end()
 	switch {
-	case !now.Before(end) || old.displaced():
+	case now >= end || old.displaced():
 		s.finish(old, why)
 	case old.provisional:
 		s.finish(old, Confirmed)
@@ -102,37 +111,63 @@ func (s *Store) replaces(old *session, now time.Time) bool {
 
 // admitProvisional opens the session of a default allow, as long as there is
 // room that nobody has paid for. Without it the default still stands.
-func (s *Store) admitProvisional(rules *Rules, r *check.Request, name stream.Name, id ID, d check.Decision, now time.Time) check.Decision {
+func (s *Store) admitProvisional(rules *Rules, r *check.Request, name stream.Name, id ID, d check.Decision, now instant) check.Decision {
 	n := s.prepare(rules, r, name, id, d, now)
 	n.provisional = true
-	if g := s.groups[n.place]; g != nil && s.exact[exact{g, n.terms.query}] != nil {
+	if s.equal(n) != nil || !s.room(n.network(), true, now) {
+		s.release(n)
 		return d
 	}
-	if !s.room(n.place.viewer.addr, true, now) {
-		return d
-	}
-	s.open(n)
-	d.Session, d.ID = n.text, n.hand
+	n = s.open(n)
+	d.Session, d.ID = n.idText(), n.hand()
 	return d
 }
 
-func (s *Store) prepare(rules *Rules, r *check.Request, name stream.Name, id ID, d check.Decision, now time.Time) *session {
-	n := &session{
-		id: id, text: id.String(), place: placeOf(rules, r, name), rules: rules, terms: newTerms(r.Query),
-		asked: *r, outcome: d.Outcome, started: now, last: now, answered: now, active: now, since: now, requests: 1,
-	}
-	n.asked.IDs = [check.MaxIDs]string{} // they are others' secrets, and no part of the question
-	n.outcome.Err = nil
-	n.outcome.Session = n.text
+// prepare makes the session that a request would open. It is opened, or released.
+func (s *Store) prepare(rules *Rules, r *check.Request, name stream.Name, id ID, d check.Decision, now instant) *session {
+	n := s.build(r, rules.Route, name, id, d.Outcome)
+	n.rules, n.byAddress = rules, rules.Join.Address
+	n.started, n.last, n.answered, n.since, n.requests = now, now, now, now, 1
 	s.sign(n)
 	return n
 }
 
-// open puts a new session into the Store, and says so.
-func (s *Store) open(n *session) {
-	s.insert(n)
+// build makes a session of what a request, and the outcome for it, say. It keeps nothing
+// of the request, whose ids are others' secrets and no part of the question.
+func (s *Store) build(r *check.Request, route string, name stream.Name, id ID, o check.Outcome) *session {
+	t := newTerms(r.Query)
+	n := &session{
+		scene: s.scenes.take(scene{
+			route: route, scheme: r.Scheme, host: r.Host, stream: name, proxy: r.Proxy, named: r.Route, method: r.Method, path: r.Path,
+			known: t.known, closed: t.closed,
+		}, scene.cloned),
+		agent: s.agents.take(r.UserAgent, strings.Clone),
+		reply: s.replies.take(replyOf(o), clonedReply),
+		addr:  r.Addr.As16(), addrBits: uint8(r.Addr.BitLen()), //nolint:gosec // 128 at the most
+	}
+	n.write(id.String(), r.Query, o.User, o.SessionName)
+	if t.query != r.Query {
+		n.more().query = &t.query
+	}
+	if t.clear != r.Query {
+		n.more().clear = &t.clear
+	}
+	return n
+}
+
+// release gives back what a session has in common with others.
+func (s *Store) release(n *session) {
+	s.scenes.drop(n.scene)
+	s.agents.drop(n.agent)
+	s.replies.drop(n.reply)
+}
+
+// open puts a new session into the Store, and says so. It gives it as it is there.
+func (s *Store) open(made *session) *session {
+	n := s.insert(made)
 	s.events = append(s.events, check.SessionStarted{SessionInfo: n.words()})
 	s.watchShare(n)
+	return n
 }
 
 // manySessions is how many there must be before one address's share of them says
@@ -143,24 +178,23 @@ const manySessions = 200
 // the proxy probably hides its viewers behind its own. It says so, too, when that
 // address no longer does.
 func (s *Store) watchShare(n *session) {
-	total := len(s.byID)
+	total := s.count
 	if total < manySessions {
 		return
 	}
-	if s.hidden.IsValid() {
-		mine := 0
-		if of := s.shares[s.hidden]; of != nil {
-			mine = of.Len()
-		}
+	if s.hidden != (network{}) {
+		mine := int(s.held(s.hidden).count)
 		if mine > total/2 {
 			return
 		}
-		s.events = append(s.events, check.ViewersHidden{Addr: s.hidden.Addr(), Sessions: mine, Total: total})
-		s.hidden = netip.Prefix{}
+		s.events = append(s.events, check.ViewersHidden{Addr: s.hidden.prefix().Addr(), Sessions: mine, Total: total})
+		s.hidden = network{}
 	}
-	if mine := s.shares[n.place.viewer.addr].Len(); mine > total/2 {
-		s.hidden = n.place.viewer.addr
-		s.events = append(s.events, check.ViewersHidden{Hidden: true, Addr: s.hidden.Addr(), Sessions: mine, Total: total})
+	if of := n.network(); int(s.held(of).count) > total/2 {
+		s.hidden = of
+		s.events = append(s.events, check.ViewersHidden{
+			Hidden: true, Addr: of.prefix().Addr(), Sessions: int(s.held(of).count), Total: total,
+		})
 	}
 }
 
@@ -168,11 +202,13 @@ func (s *Store) watchShare(n *session) {
 func (s *Store) denied(rules *Rules, r *check.Request, j Joined, entry bool, now time.Time) {
 	s.denials.add(denialOf(rules, r), check.RecentDenial, now)
 	// The very question that had opened it: it is over, grace and all.
-	if n := j.standing; n != nil && n.alive() && n.asked.Path == r.Path && n.terms.same(r.Query) {
-		_, why := n.end()
-		s.finish(n, why)
+	if n := s.withText(j.standing); n != nil && n.scene.is.path == r.Path {
+		if terms := n.terms(); terms.same(r.Query) {
+			_, why := n.end()
+			s.finish(n, why)
+		}
 	}
-	if !entry && r.Query == "" && !s.hinted[rules.Route] && s.watches(rules, r, now) {
+	if !entry && r.Query == "" && !s.hinted[rules.Route] && s.watches(rules, r, s.moment(now)) {
 		s.hinted[rules.Route] = true
 		s.events = append(s.events, check.LayoutHint{Route: rules.Route, Path: r.Path})
 	}
@@ -180,22 +216,17 @@ func (s *Store) denied(rules *Rules, r *check.Request, j Joined, entry bool, now
 
 // watches tells whether a viewer has a live session on another stream of a host:
 // of the address's last ones, as many as are worth a look.
-func (s *Store) watches(rules *Rules, r *check.Request, now time.Time) bool {
+func (s *Store) watches(rules *Rules, r *check.Request, now instant) bool {
 	v := viewerOf(rules, r)
-	mine := s.shares[v.addr]
-	if mine == nil {
-		return false
-	}
-	e := mine.Front()
-	for range maxCandidates {
-		if e == nil {
+	tried := 0
+	for n := range s.lastUsed(s.held(v.addr), ofAddress) {
+		if tried++; tried > maxCandidates {
 			return false
 		}
-		n := e.Value.(*session) //nolint:errcheck,forcetypeassert // The list holds nothing else.
-		if end, _ := n.end(); !n.displaced() && n.place.viewer == v && n.place.route == rules.Route && n.place.host == r.Host && now.Before(end) {
+		end, _ := n.end()
+		if !n.displaced() && n.viewer() == v && n.scene.is.route == rules.Route && n.scene.is.host == r.Host && now < end {
 			return true
 		}
-		e = e.Next()
 	}
 	return false
 }
@@ -212,8 +243,9 @@ func (s *Store) Renew(q *Question, o check.Outcome) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.unlock()
-	n := q.of
-	if !n.alive() || n.displaced() {
+	at := s.moment(now)
+	n := s.withText(q.Session)
+	if n == nil || n.displaced() {
 		return // Its end came first, and stands.
 	}
 	n.asking = false
@@ -226,37 +258,49 @@ func (s *Store) Renew(q *Question, o check.Outcome) {
 		if !n.provisional {
 			n.renewals++
 		}
-		if !s.renewed(n, o, now) {
+		if !s.renewed(n, o, at) {
 			return
 		}
 	case check.Denied:
 		s.finish(n, Denied)
 		return
 	default:
-		n.retry = now.Add(backOff(n.failures))
-		n.failures++
+		more := n.more()
+		more.retry = at.add(backOff(more.failures))
+		more.failures++
 	}
 	s.mark(n)
-	s.agenda.move(n, later(s.next(n, now), now))
+	s.agenda.move(n, later(s.next(n, at), at))
 	s.nudge()
 }
 
 // renewed takes a backend's allow over into a session. It is false if that has made
 // too many viewers of its user, and this one had to go.
-func (s *Store) renewed(n *session, o check.Outcome, now time.Time) bool {
+func (s *Store) renewed(n *session, o check.Outcome, now instant) bool {
 	if n.provisional {
-		s.provisional.Remove(n.places.used)
+		s.unlink(&s.provisional, ofAll, n)
 		n.provisional = false
-		n.places.used = s.paid.PushFront(n)
+		s.pushFront(&s.paid, ofAll, n)
 	}
-	o.Err, o.Session = nil, n.text
-	n.outcome, n.answered, n.failures, n.retry = o, now, 0, time.Time{}
-	if (n.places.counted != nil || n.outcome.User != "") && n.places.user != knownAs(&n.outcome) {
+	changed := n.account == 0 && o.User != "" || n.account != 0 && n.user() != knownAs(&o)
+	if changed {
+		s.disenrol(n) // as the user that it was
+	}
+	s.replies.drop(n.reply)
+	n.reply = s.replies.take(replyOf(o), clonedReply)
+	if before := n.outcome(); before.User != o.User || before.SessionName != o.SessionName {
+		n.write(n.idText(), n.raw(), o.User, o.SessionName)
+	}
+	n.answered = now
+	if n.rare != nil {
+		n.rare.failures, n.rare.retry = 0, 0
+	}
+	if changed {
 		return s.changesUser(n, now)
 	}
 	if !n.isActive(now) {
-		if n.places.account != nil {
-			n.places.account.told(&n.outcome, now)
+		if n.account != 0 {
+			s.accounts.at(n.account).told(&o, now)
 		}
 		return true
 	}
@@ -267,9 +311,9 @@ func (s *Store) renewed(n *session, o check.Outcome, now time.Time) bool {
 
 // changesUser has a session be of the user that its backend names now, as a newcomer
 // of that one's.
-func (s *Store) changesUser(n *session, now time.Time) bool {
-	s.disenrol(n)
-	n.active, n.since = now, s.began(n, now)
+func (s *Store) changesUser(n *session, now instant) bool {
+	since := s.began(n, now)
+	n.more().active, n.since = now, since
 	gone, stays := s.crowd(n, true, now)
 	s.displaceAll(gone, now)
 	if !stays {

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -256,38 +257,70 @@ func disorder(s *Store) string {
 	if wrong := disorderOfUsers(s); wrong != "" {
 		return wrong
 	}
-	grouped, shared := 0, 0
-	for p, g := range s.groups {
-		for _, n := range g.sessions {
-			if n.place != p || n.places.group != g || s.byID[n.id] != n || s.exact[exact{g, n.terms.query}] == nil {
-				return fmt.Sprintf("session %s is out of its place", n.text)
+	all := allOf(s)
+	shared, usesOfScenes := 0, 0
+	for _, n := range all {
+		p, terms := n.place(), n.terms()
+		if s.withID(n.id()) != n || s.exactly(&p, terms.query) != n || !slices.Contains(placed(s, &p), n) {
+			return fmt.Sprintf("session %s is out of its place", n.idText())
+		}
+		if n.older != 0 && s.at(n.older).newer != n.ref || n.newer != 0 && s.at(n.newer).older != n.ref {
+			return fmt.Sprintf("session %s has one beside it that has another", n.idText())
+		}
+		if n.leads != 0 {
+			for mine := range s.lastUsed(s.held(n.network()), ofAddress) {
+				if mine.network() != n.network() {
+					return "a session counts for another address"
+				}
+				shared++
 			}
 		}
-		grouped += len(g.sessions)
 	}
-	for addr, mine := range s.shares {
-		for e := mine.Front(); e != nil; e = e.Next() {
-			if e.Value.(*session).place.viewer.addr != addr {
-				return "a session counts for another address"
-			}
-		}
-		shared += mine.Len()
-	}
-	for i, n := range s.agenda.queue {
-		if n.places.agenda != i || s.byID[n.id] != n {
+	for i, r := range s.agenda.of {
+		if n := s.sessions.look(r); n == nil || !n.alive() || int(n.inAgenda) != i {
 			return "the agenda has what is not there"
 		}
-		if i > 0 && n.places.at.Before(s.agenda.queue[(i-1)/2].places.at) {
+		if i > 0 && s.agenda.at[i] < s.agenda.at[(i-1)/branches] {
 			return "the agenda is out of order"
 		}
 	}
-	total := len(s.byID)
-	if grouped != total || shared != total || len(s.agenda.queue) != total || s.paid.Len()+s.provisional.Len() != total || len(s.exact) != total {
-		return fmt.Sprintf("%d sessions: %d in groups, %d by address, %d in the agenda, %d+%d by use, %d by query", total, grouped, shared,
-			len(s.agenda.queue), s.paid.Len(), s.provisional.Len(), len(s.exact))
+	for _, w := range s.scenes.known {
+		for ; w != nil; w = w.next {
+			usesOfScenes += w.uses
+		}
+	}
+	total := len(all)
+	for what, count := range map[string]int{
+		"are counted": s.count, "count for addresses": shared, "are in the agenda": len(s.agenda.of), "use scenes": usesOfScenes,
+		"are in order": len(inOrder(s, s.paid)) + len(inOrder(s, s.provisional)),
+		"have an id":   s.byID.size, "have a place": s.byPlace.size, "have a query": s.byExact.size,
+	} {
+		if count != total {
+			return fmt.Sprintf("there are %d sessions, and %d %s", total, count, what)
+		}
 	}
 	return ""
 }
+
+// allOf are the sessions of a Store.
+func allOf(s *Store) (all []*session) {
+	for r := ref(1); r < s.sessions.end(); r++ {
+		if n := s.sessions.look(r); n != nil && n.alive() {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// placed are the sessions in a place.
+func placed(s *Store, p *place) (found []*session) {
+	for n := s.newest(p); n != nil; n = s.older(n, p) {
+		found = append(found, n)
+	}
+	return found
+}
+
+func inOrder(s *Store, of roll) []*session { return slices.Collect(s.lastUsed(of, ofAll)) }
 
 // No order of requests, repeated questions, expiries, ends, outages and restarts
 // leaves a session that outlives its end, or ends one before it; what is let in, a

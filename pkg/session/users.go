@@ -1,8 +1,8 @@
 package session
 
 import (
-	"container/list"
-	"net/netip"
+	"cmp"
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -33,6 +33,8 @@ type user struct{ backend, name string }
 
 func knownAs(o *check.Outcome) user { return user{o.Backend, o.User} }
 
+func (u user) hash(seed maphash.Seed) uint64 { return maphash.Comparable(seed, u) }
+
 // limitOf is how many viewers a user may have at a time by an outcome; 0 means any
 // number.
 func limitOf(o *check.Outcome) int {
@@ -44,90 +46,137 @@ func limitOf(o *check.Outcome) int {
 
 // displaced tells whether a limit has ended the session. It stays in the Store to keep
 // out what was its, and counts for nothing else.
-func (n *session) displaced() bool { return !n.held.IsZero() }
+func (n *session) displaced() bool { return n.rare != nil && n.rare.held != 0 }
 
 // isActive tells whether a session counts for the limit of its user: it asked within
 // 60 s.
-func (n *session) isActive(now time.Time) bool { return now.Sub(n.active) < restless }
+func (n *session) isActive(now instant) bool { return now.sub(n.active()) < restless }
+
+// active is when a session asked last, as far as a limit goes. One that may have asked
+// before a restart, without that having been kept, counts rather too long than not at all.
+func (n *session) active() instant {
+	switch {
+	case n.rare != nil && n.rare.active != 0:
+		return n.rare.active
+	case n.unsure:
+		return max(n.last, min(n.last.add(savedAtLeast), genesis))
+	default:
+		return n.last
+	}
+}
 
 // account is what is known of a user: the sessions, the one that asked last first, and
 // what the newest answer about any of them said of the limit.
 type account struct {
-	sessions *list.List
-	limit    int
+	roll
+	next     ref // in the bucket
+	limit    int32
+	answered instant
+	// changes is another number whenever somebody came or went, of no other account's.
+	changes uint64
 	// newest is set where the newest wins.
-	newest   bool
-	answered time.Time
-	// changes counts who came and went.
-	changes int
+	newest bool
 }
 
 // told takes over what an answer says of its user's limit. It reports whether that is
 // lower than what the answer before said.
-func (a *account) told(o *check.Outcome, at time.Time) (lowered bool) {
-	if at.Before(a.answered) {
+func (a *account) told(o *check.Outcome, at instant) (lowered bool) {
+	if at < a.answered {
 		return false
 	}
 	before := a.limit
-	a.limit, a.newest, a.answered = limitOf(o), o.Unique, at
+	a.limit, a.newest, a.answered = int32(limitOf(o)), o.Unique, at //nolint:gosec // check.MaxViewers at the most
 	return a.limit != 0 && (before == 0 || a.limit < before)
+}
+
+// account is that of a user, and its ref; nil if there is none.
+func (s *Store) account(of user) (ref, *account) {
+	for r := *s.users.bucket(of.hash(s.seed)); r != 0; {
+		a := s.accounts.at(r)
+		if s.at(a.first).user() == of {
+			return r, a
+		}
+		r = a.next
+	}
+	return 0, nil
+}
+
+// changed notes that somebody came or went.
+func (s *Store) changed(a *account) {
+	s.changes++
+	a.changes = s.changes
 }
 
 // enrol has a session stand among those of its user, if one is known, as the last
 // that asked.
 func (s *Store) enrol(n *session) {
-	if n.outcome.User == "" || n.provisional {
+	of := n.user()
+	if of.name == "" || n.provisional {
 		return
 	}
-	p := &n.places
-	p.user = knownAs(&n.outcome)
-	p.account = s.users[p.user]
-	if p.account == nil {
-		p.account = &account{sessions: list.New()}
-		s.users[p.user] = p.account
+	r, a := s.account(of)
+	known := a != nil
+	if !known {
+		r, a = s.accounts.take()
 	}
-	p.account.told(&n.outcome, n.answered)
-	p.counted = p.account.sessions.PushFront(n)
-	p.account.changes++
+	n.account = r
+	s.pushFront(&a.roll, ofUser, n)
+	if !known {
+		s.users.put(r, of.hash(s.seed))
+	}
+	o := n.outcome()
+	a.told(&o, n.answered)
+	s.changed(a)
 }
 
 // disenrol takes a session from those of its user.
 func (s *Store) disenrol(n *session) {
-	p := &n.places
-	if p.counted == nil {
+	r := n.account
+	if r == 0 {
 		return
 	}
-	p.account.sessions.Remove(p.counted)
-	p.account.changes++
-	if p.account.sessions.Len() == 0 {
-		delete(s.users, p.user)
+	a := s.accounts.at(r)
+	if a.count == 1 {
+		s.users.cut(r, n.user().hash(s.seed)) // while there is one that tells whose it is
 	}
-	p.user, p.account, p.counted = user{}, nil, nil
+	s.unlink(&a.roll, ofUser, n)
+	s.changed(a)
+	if a.count == 0 {
+		s.accounts.drop(r)
+	}
+	n.account = 0
 }
 
-// count notes a request for the limit of a session's user.
-func (s *Store) count(n *session, now time.Time) {
-	if n.places.counted == nil {
+// countFor notes a request for the limit of a session's user.
+func (s *Store) countFor(n *session, now instant) {
+	if n.account == 0 {
 		return
 	}
+	a := s.accounts.at(n.account)
 	if !n.isActive(now) {
 		n.since = s.began(n, now)
-		n.places.account.changes++
+		s.changed(a)
 	}
-	n.active, n.unsure = now, false
-	n.places.account.sessions.MoveToFront(n.places.counted)
+	if n.unsure = false; n.rare != nil {
+		n.rare.active = 0
+	}
+	s.toFront(&a.roll, ofUser, n)
 }
 
 // began is when the viewer of a session that becomes active began to watch as its
 // user: now, or with the sessions of his that are active.
-func (s *Store) began(n *session, now time.Time) time.Time {
+func (s *Store) began(n *session, now instant) instant {
 	at := now
+	_, a := s.account(n.user())
+	if a == nil {
+		return at
+	}
 	tried := 0
-	for other := range s.users[knownAs(&n.outcome)].active(now) {
+	for other := range s.active(a, now) {
 		if tried++; tried > maxCandidates {
 			break
 		}
-		if other.since.Before(at) && other.place.viewer.like(n.place.viewer) {
+		if other.since < at && other.viewer().like(n.viewer()) {
 			at = other.since
 		}
 	}
@@ -135,13 +184,9 @@ func (s *Store) began(n *session, now time.Time) time.Time {
 }
 
 // active gives the sessions that are active, the one that asked last first.
-func (a *account) active(now time.Time) func(yield func(*session) bool) {
+func (s *Store) active(a *account, now instant) func(yield func(*session) bool) {
 	return func(yield func(*session) bool) {
-		if a == nil {
-			return
-		}
-		for e := a.sessions.Front(); e != nil; e = e.Next() {
-			n := e.Value.(*session) //nolint:errcheck,forcetypeassert // The list holds nothing else.
+		for n := range s.lastUsed(a.roll, ofUser) {
 			if !n.isActive(now) || !yield(n) {
 				return
 			}
@@ -157,11 +202,11 @@ func (v viewer) like(other viewer) bool {
 
 // full tells whether as many viewers as a limit allows watch, and one is not among
 // them. With sure, what may have gone before a restart does not count.
-func (a *account) full(limit int, v viewer, sure bool, now time.Time) bool {
-	if a == nil || limit == 0 || a.sessions.Len() < limit {
+func (s *Store) full(a *account, limit int, v viewer, sure bool, now instant) bool {
+	if a == nil || limit == 0 || int(a.count) < limit {
 		return false
 	}
-	all, mine := a.watchers(v, now, now)
+	all, mine := s.watchers(a, v, now, now)
 	counts := func(w *watcher) bool { return len(w.sessions) > 0 && (w.sure || !sure) }
 	if counts(mine) {
 		return false
@@ -178,53 +223,52 @@ func (a *account) full(limit int, v viewer, sure bool, now time.Time) bool {
 // resumes tells whether a session that would be joined may be: one that was not
 // active, or may not have been before a restart, needs a place for its viewer as a
 // newcomer does, but takes none away.
-func (s *Store) resumes(n *session, now time.Time) bool {
-	if n.places.counted == nil || n.isActive(now) && !n.unsure {
+func (s *Store) resumes(n *session, now instant) bool {
+	if n.account == 0 || n.isActive(now) && !n.unsure {
 		return true
 	}
 	if !s.stillFull(n, now) {
 		return true
 	}
-	if n.places.account.newest {
+	if s.accounts.at(n.account).newest {
 		s.displace(n, now)
 	}
 	return false
 }
 
 // stillFull tells whether there is no place for the viewer of a session.
-func (s *Store) stillFull(n *session, now time.Time) bool {
-	a := s.users[knownAs(&n.outcome)]
+func (s *Store) stillFull(n *session, now instant) bool {
+	_, a := s.account(n.user())
 	switch {
 	case a == nil:
 		return false
-	case n.judged.of == a && n.judged.changes == a.changes && now.Sub(n.judged.at) < judgedFor:
+	case n.rare != nil && n.rare.judged.changes == a.changes && now.sub(n.rare.judged.at) < judgedFor:
 		return true
-	case !a.full(a.limit, n.place.viewer, n.unsure, now):
+	case !s.full(a, int(a.limit), n.viewer(), n.unsure, now):
 		return false
 	}
-	n.judged = judgement{a, a.changes, now}
+	n.more().judged = judgement{a.changes, now}
 	return true
 }
 
 // judgement is that there was no place, as long as nobody came or went.
 type judgement struct {
-	of      *account
-	changes int
-	at      time.Time
+	changes uint64
+	at      instant
 }
 
 // Over tells whether there is no place for the viewer of a request that an outcome
 // allows, and that neither joins nor opens a session. It is not counted itself.
 func (s *Store) Over(rules *Rules, r *check.Request, o check.Outcome) bool {
-	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.users[knownAs(&o)].full(limitOf(&o), viewerOf(rules, r), false, now)
+	_, a := s.account(knownAs(&o))
+	return s.full(a, limitOf(&o), viewerOf(rules, r), false, s.now())
 }
 
 // watcher is a viewer who watches as a user, since when, and by which active sessions.
 type watcher struct {
-	since    time.Time
+	since    instant
 	sessions []*session
 	// sure is set unless he may have gone before a restart.
 	sure bool
@@ -232,15 +276,15 @@ type watcher struct {
 
 // watchers gives who watches as a user now, and beside them one viewer, who does so
 // since a time if by no session yet.
-func (a *account) watchers(v viewer, since, now time.Time) (all []*watcher, mine *watcher) {
-	anyAgent := map[netip.Prefix]bool{v.addr: v.userAgent == ""}
-	for n := range a.active(now) {
-		if v := n.place.viewer; v.userAgent == "" {
+func (s *Store) watchers(a *account, v viewer, since, now instant) (all []*watcher, mine *watcher) {
+	anyAgent := map[network]bool{v.addr: v.userAgent == ""}
+	for n := range s.active(a, now) {
+		if v := n.viewer(); v.userAgent == "" {
 			anyAgent[v.addr] = true
 		}
 	}
 	byViewer := map[viewer]*watcher{}
-	of := func(v viewer, since time.Time) *watcher {
+	of := func(v viewer, since instant) *watcher {
 		if anyAgent[v.addr] {
 			v.userAgent = ""
 		}
@@ -250,13 +294,13 @@ func (a *account) watchers(v viewer, since, now time.Time) (all []*watcher, mine
 			byViewer[v] = w
 			all = append(all, w)
 		}
-		if since.Before(w.since) {
+		if since < w.since {
 			w.since = since
 		}
 		return w
 	}
-	for n := range a.active(now) {
-		w := of(n.place.viewer, n.since)
+	for n := range s.active(a, now) {
+		w := of(n.viewer(), n.since)
 		w.sessions = append(w.sessions, n)
 		w.sure = w.sure || !n.unsure
 	}
@@ -268,33 +312,34 @@ func (a *account) watchers(v viewer, since, now time.Time) (all []*watcher, mine
 // outcome allows: those who came last or, where the newest wins, those who came first.
 // stays tells whether the session's own viewer stays. A newcomer's session is not yet
 // among its user's.
-func (s *Store) crowd(n *session, newcomer bool, now time.Time) (gone []*watcher, stays bool) {
-	a := s.users[knownAs(&n.outcome)]
+func (s *Store) crowd(n *session, newcomer bool, now instant) (gone []*watcher, stays bool) {
+	_, a := s.account(n.user())
 	if a == nil {
 		return nil, true
 	}
-	lowered := a.told(&n.outcome, n.answered)
-	limit := limitOf(&n.outcome)
-	if limit == 0 || a.sessions.Len() < limit {
+	o := n.outcome()
+	lowered := a.told(&o, n.answered)
+	limit := limitOf(&o)
+	if limit == 0 || int(a.count) < limit {
 		return nil, true
 	}
-	all, mine := a.watchers(n.place.viewer, n.since, now)
+	all, mine := s.watchers(a, n.viewer(), n.since, now)
 	if len(all) <= limit || len(mine.sessions) > 0 && !lowered {
 		return nil, true // Who watches may watch something else.
 	}
-	if newcomer && !lowered && !n.outcome.Unique {
+	if newcomer && !lowered && !o.Unique {
 		return nil, false
 	}
 	slices.SortStableFunc(all, func(a, b *watcher) int {
 		switch {
-		case n.outcome.Unique && newcomer && a != b && (a == mine || b == mine):
+		case o.Unique && newcomer && a != b && (a == mine || b == mine):
 			return first(a == mine)
 		case a.sure != b.sure && a != mine && b != mine:
 			return first(a.sure)
-		case n.outcome.Unique:
-			return b.since.Compare(a.since)
+		case o.Unique:
+			return cmp.Compare(b.since, a.since)
 		default:
-			return a.since.Compare(b.since)
+			return cmp.Compare(a.since, b.since)
 		}
 	})
 	gone = all[limit:]
@@ -309,25 +354,27 @@ func first(a bool) int {
 }
 
 // displaceAll ends the sessions of those who must go.
-func (s *Store) displaceAll(gone []*watcher, now time.Time) {
+func (s *Store) displaceAll(gone []*watcher, now instant) {
 	for _, w := range gone {
 		for _, n := range w.sessions {
-			s.displace(n, now)
+			if n.alive() { // It may have been over.
+				s.displace(n, now)
+			}
 		}
 	}
 }
 
 // displace ends a session for the limit of its user, says so, and holds what was its.
-func (s *Store) displace(n *session, now time.Time) {
-	s.events = append(s.events, n.ended(Limit))
+func (s *Store) displace(n *session, now instant) {
+	s.events = append(s.events, s.ending(n, Limit))
 	s.disenrol(n)
-	n.held, n.unsure = now.Add(silence), false
+	n.more().held, n.unsure = now.add(silence), false
 	// It is the first to go where there is no room.
-	s.order(n).MoveToBack(n.places.used)
-	s.shares[n.place.viewer.addr].MoveToBack(n.places.shared)
-	s.agenda.move(n, n.held)
+	s.toBack(s.order(n), ofAll, n)
+	s.change(n.network(), func(mine *roll) { s.toBack(mine, ofAddress, n) })
+	s.agenda.move(n, n.held())
 	s.mark(n)
-	n.saved = now
+	n.savedNow(now)
 	s.nudge()
 }
 
@@ -338,10 +385,10 @@ func (f *finder) retry(n *session) {
 		f.store.remove(n)
 		return
 	}
-	n.held = f.now.Add(silence)
-	if f.now.Sub(n.saved) >= silence/4 {
+	n.more().held = f.now.add(silence)
+	if f.now.sub(n.savedAt()) >= silence/4 {
 		f.store.mark(n)
-		n.saved = f.now
+		n.savedNow(f.now)
 	}
 	f.crowded = n
 }

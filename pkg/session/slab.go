@@ -1,0 +1,104 @@
+package session
+
+import "math/bits"
+
+// ref names a slot of a slab. 0 names none.
+type ref uint32
+
+// chunkSize is how many slots are allocated at a time.
+const chunkSize = 512
+
+// slab holds many values of a type with nothing between them, and names them by numbers
+// of half a pointer's size. The lowest slots are used first, and a chunk without any
+// value is given back, so that a slab shrinks after a rush. A slot stays where it is as
+// long as it is used; whoever keeps a ref must know that it still is.
+type slab[T any] struct {
+	chunks []*chunk[T]
+	// open has a bit for each chunk with room, those that are given back among them.
+	open []uint64
+	// lowest is the first word of open that can have a bit.
+	lowest int
+}
+
+type chunk[T any] struct {
+	slots *[chunkSize]T
+	used  int
+	// free is the first free slot, and next the one after each; chunkSize ends them.
+	free uint16
+	next [chunkSize]uint16
+}
+
+func newChunk[T any]() *chunk[T] {
+	c := &chunk[T]{slots: new([chunkSize]T)}
+	for i := range c.next {
+		c.next[i] = uint16(i + 1) //nolint:gosec // at most chunkSize
+	}
+	return c
+}
+
+// at is what a slot in use holds.
+func (s *slab[T]) at(r ref) *T {
+	i := r - 1
+	return &s.chunks[i/chunkSize].slots[i%chunkSize]
+}
+
+// take gives a slot with a zero value.
+func (s *slab[T]) take() (ref, *T) {
+	n := s.withRoom()
+	c := s.chunks[n]
+	if c == nil {
+		c = newChunk[T]()
+		s.chunks[n] = c
+	}
+	i := c.free
+	c.free = c.next[i]
+	c.used++
+	if c.used == chunkSize {
+		s.open[n/64] &^= 1 << (n % 64)
+	}
+	return ref(n*chunkSize + int(i) + 1), &c.slots[i] //nolint:gosec // Config.Limit is far below 1<<32.
+}
+
+// withRoom is the number of the first chunk with room.
+func (s *slab[T]) withRoom() int {
+	for ; s.lowest < len(s.open); s.lowest++ {
+		if word := s.open[s.lowest]; word != 0 {
+			return s.lowest*64 + bits.TrailingZeros64(word)
+		}
+	}
+	n := len(s.chunks)
+	s.chunks = append(s.chunks, nil)
+	if n/64 == len(s.open) {
+		s.open = append(s.open, 0)
+	}
+	s.lowest = n / 64
+	s.open[s.lowest] |= 1 << (n % 64)
+	return n
+}
+
+// drop gives a slot back. The first chunk stays, so that a value which comes and goes
+// costs no chunk each time.
+func (s *slab[T]) drop(r ref) {
+	n, i := int(r-1)/chunkSize, int(r-1)%chunkSize
+	c := s.chunks[n]
+	var none T
+	c.slots[i] = none
+	c.next[i], c.free = c.free, uint16(i) //nolint:gosec // below chunkSize
+	c.used--
+	s.open[n/64] |= 1 << (n % 64)
+	s.lowest = min(s.lowest, n/64)
+	if c.used == 0 && n > 0 {
+		s.chunks[n] = nil
+	}
+}
+
+// end is a ref above all that are used.
+func (s *slab[T]) end() ref { return ref(len(s.chunks)*chunkSize + 1) } //nolint:gosec // as in take
+
+// look is what a slot holds, used or not; nil where there is none.
+func (s *slab[T]) look(r ref) *T {
+	if c := s.chunks[(r-1)/chunkSize]; c != nil {
+		return &c.slots[(r-1)%chunkSize]
+	}
+	return nil
+}
