@@ -1,6 +1,8 @@
 package gate_test
 
 import (
+	"bufio"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -26,5 +28,49 @@ func TestAJoinedCheckAllocatesNothing(t *testing.T) {
 	// Under the race detector a pool forgets some.
 	if n >= 1 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// bare is the URL of a backend that allows everybody and allocates nothing.
+func bare(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				reader := bufio.NewReader(conn)
+				for {
+					line, err := reader.ReadSlice('\n')
+					if err != nil {
+						return
+					}
+					if len(line) == len("\r\n") {
+						conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) //nolint:errcheck // then the check fails
+					}
+				}
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String() + "/auth"
+}
+
+func BenchmarkCheckThatAsks(b *testing.B) {
+	g := open(b, "backends: {a: {url: '"+bare(b)+"', limits: {rate: 1000000}}}\nroutes: [{name: live, backends: [a], session: {join: []}}]\n", ignore)
+	ctx := within(b, time.Hour)
+	r := viewer("/live/index.m3u8")
+	b.ReportAllocs()
+	for b.Loop() {
+		if d := g.Check(ctx, r); !d.Allow || d.Reason != check.Backend {
+			b.Fatalf("%+v", d)
+		}
 	}
 }

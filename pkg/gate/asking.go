@@ -3,12 +3,16 @@ package gate
 import (
 	"context"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
 	"github.com/altagate/altagate/pkg/check"
 	"github.com/altagate/altagate/pkg/session"
 )
+
+// roomForCall is how much of its stack a call needs, in bytes.
+const roomForCall = 8 << 10
 
 // question is what a backend gets to see of a check, the session id apart: two
 // checks with equal questions on one route may share a call. It is compared
@@ -79,6 +83,7 @@ func (a *asking) join(q question, ask func(context.Context) check.Decision) (*ca
 // context of its own, and a later check gets its decision.
 func (a *asking) run(q question, c *call, ask func(context.Context) check.Decision) {
 	defer a.holder.end()
+	grow()
 	ctx, cancel := context.WithTimeout(context.Background(), a.limit)
 	defer cancel()
 	c.decision = ask(ctx)
@@ -86,6 +91,16 @@ func (a *asking) run(q question, c *call, ask func(context.Context) check.Decisi
 	delete(a.calls, q)
 	a.mu.Unlock()
 	close(c.done)
+}
+
+// grow makes room on the stack of a new goroutine for all that a call needs. Its stack
+// is small at first, and would be doubled several times on the way to the backend, all
+// that is on it copied each time.
+//
+//go:noinline
+func grow() {
+	var room [roomForCall]byte
+	runtime.KeepAlive(&room)
 }
 
 // wait gives the call's decision. answered is false if ctx was about to end
