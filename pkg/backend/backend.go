@@ -68,10 +68,10 @@ type Config struct {
 	// Stream is the template of the name that a stream has for the portal, with
 	// preset.StreamPlace in it, where the preset can tell it one; empty tells none.
 	Stream string
-	// Enter lets a question in, at once or when ctx still lasts, and leave ends it.
+	// Enter lets a question in, at once or within a time when ctx still lasts, and leave ends it.
 	// An error turns it away: that is overload, and says nothing of the backend. While
 	// the backend is away nothing is asked, and nothing enters. nil lets all in.
-	Enter func(ctx context.Context, r *check.Request) (leave func(), err error)
+	Enter func(ctx context.Context, r *check.Request, within time.Duration) (leave func(), err error)
 	// Notify gets check.Asked and check.Turned; nil means nobody does. It must
 	// be safe for concurrent use and must not call Close. No lock is held.
 	Notify func(check.Event)

@@ -17,9 +17,7 @@ func (b *Backend) enter(ctx context.Context, r *check.Request, s Session) answer
 	if err := b.pool.absence(); err != nil {
 		return answer{outcome: check.Outcome{Err: err, Absent: true}}
 	}
-	waiting, cancel := context.WithTimeout(ctx, b.config.Timeout/2)
-	leave, err := b.config.Enter(waiting, r)
-	cancel()
+	leave, err := b.config.Enter(ctx, r, b.config.Timeout/2)
 	if err != nil {
 		return answer{outcome: check.Outcome{Overload: true, Err: err}}
 	}

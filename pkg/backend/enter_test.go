@@ -20,9 +20,11 @@ type door struct {
 	waits bool
 }
 
-func (d *door) Enter(ctx context.Context, _ *check.Request) (func(), error) {
+func (d *door) Enter(ctx context.Context, _ *check.Request, within time.Duration) (func(), error) {
 	d.enter++
 	if d.waits {
+		ctx, cancel := context.WithTimeout(ctx, within)
+		defer cancel()
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}

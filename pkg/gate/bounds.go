@@ -39,9 +39,9 @@ func asOwn(ctx context.Context) context.Context { return context.WithValue(ctx, 
 func isOwn(ctx context.Context) bool { return ctx.Value(ownKey{}) != nil }
 
 // entering lets questions in within bounds, and reports those that are turned away.
-func (s *source) entering(name string, notify func(check.Event)) func(context.Context, *check.Request) (func(), error) {
-	return func(ctx context.Context, r *check.Request) (func(), error) {
-		leave, err := s.limiter.Enter(ctx, r.Addr, isOwn(ctx))
+func (s *source) entering(name string, notify func(check.Event)) func(context.Context, *check.Request, time.Duration) (func(), error) {
+	return func(ctx context.Context, r *check.Request, within time.Duration) (func(), error) {
+		leave, err := s.limiter.Enter(ctx, r.Addr, isOwn(ctx), within)
 		// One that was called off was not turned away.
 		if err != nil && !errors.Is(err, context.Canceled) {
 			s.turnedAway.report(name, r.Addr, err, notify)

@@ -37,13 +37,13 @@ func newAsker(t *testing.T, c Config) *asker {
 // ask puts a question, and returns when it is let in, refused, or waits.
 func (a *asker) ask(name string, addr netip.Addr, own bool) {
 	a.t.Helper()
-	a.askWithin(context.Background(), name, addr, own)
+	a.askUntil(context.Background(), time.Hour, name, addr, own)
 }
 
-func (a *asker) askWithin(ctx context.Context, name string, addr netip.Addr, own bool) {
+func (a *asker) askUntil(ctx context.Context, within time.Duration, name string, addr netip.Addr, own bool) {
 	a.t.Helper()
 	go func() {
-		leave, err := a.l.Enter(ctx, addr, own)
+		leave, err := a.l.Enter(ctx, addr, own, within)
 		a.l.mu.Lock() // The bubble lets one of them write at a time, and the race detector sees it too.
 		defer a.l.mu.Unlock()
 		if err != nil {

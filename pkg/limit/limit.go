@@ -110,25 +110,38 @@ func (l *Limiter) Set(c Config) {
 	l.proceed()
 }
 
-// Enter lets a question of a viewer's address in, at once or when it is its turn,
-// and leave ends it: it is to be called once. Otherwise the error is one of this
-// package's, also where ctx ended first. own is set for the repeated question of a
-// session: only the bound in all holds it, and every second turn is for such ones.
-func (l *Limiter) Enter(ctx context.Context, addr netip.Addr, own bool) (leave func(), err error) {
+// Enter lets a question of a viewer's address in, at once or when it is its turn
+// within a time, and leave ends it: it is to be called once. Otherwise the error is one
+// of this package's, also where ctx ended first. own is set for the repeated question of
+// a session: only the bound in all holds it, and every second turn is for such ones.
+func (l *Limiter) Enter(ctx context.Context, addr netip.Addr, own bool, within time.Duration) (leave func(), err error) {
 	w, err := l.begin(addr, own, time.Now())
 	if err != nil {
 		return nil, err
 	}
+	if err := l.wait(ctx, w, within); err != nil {
+		return nil, err
+	}
+	return func() { l.leave(w) }, nil
+}
+
+// wait returns when it is a question's turn; with an error that will not be. There is
+// no timer where nobody has to wait, as it is for most.
+func (l *Limiter) wait(ctx context.Context, w *waiter, within time.Duration) error {
+	select {
+	case <-w.settled:
+		return w.err
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
 	select {
 	case <-w.settled:
 	case <-ctx.Done():
 		l.giveUp(w)
-		return nil, fmt.Errorf("%w: %w", ErrQueue, ctx.Err())
+		return fmt.Errorf("%w: %w", ErrQueue, ctx.Err())
 	}
-	if w.err != nil {
-		return nil, w.err
-	}
-	return func() { l.leave(w) }, nil
+	return w.err
 }
 
 // begin counts a question. It is settled already if nobody has to wait.

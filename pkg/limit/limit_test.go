@@ -73,7 +73,7 @@ func TestAnAddressBeginsTenSecondsWorthAtOnceAndThenItsRate(t *testing.T) {
 	inBubble(t, c, func(a *asker) {
 		begin := func(addr netip.Addr) (n int) {
 			for {
-				leave, err := a.l.Enter(context.Background(), addr, false)
+				leave, err := a.l.Enter(context.Background(), addr, false, time.Hour)
 				if err != nil {
 					if !errors.Is(err, ErrRate) {
 						a.t.Errorf("got %v, want %v", err, ErrRate)
@@ -243,8 +243,8 @@ func TestWhoGivesUpLeavesHisPlace(t *testing.T) {
 		a.ask("busy", home(0), false)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		a.askWithin(ctx, "hurried", home(1), false)
-		a.askWithin(ctx, "hurried session", home(1), true)
+		a.askUntil(ctx, time.Hour, "hurried", home(1), false)
+		a.askUntil(context.Background(), time.Second, "hurried session", home(1), true)
 		pass(2 * time.Second)
 		synctest.Wait()
 		for _, name := range []string{"hurried", "hurried session"} {
@@ -266,7 +266,7 @@ func TestATurnThatComesTooLateIsGivenOn(t *testing.T) {
 		inBubble(t, c, func(a *asker) {
 			a.ask("busy", home(0), false)
 			ctx, cancel := context.WithCancel(context.Background())
-			a.askWithin(ctx, "gone", home(1), false)
+			a.askUntil(ctx, time.Hour, "gone", home(1), false)
 			a.ask("next", home(2), false)
 			cancel()
 			a.leave("busy")
@@ -307,7 +307,7 @@ func TestAddressesAreForgottenWhenTheyAreQuietOrTooMany(t *testing.T) {
 		network := netip.MustParseAddr("2001:db8::").As16()
 		for i := range maxAddresses + 1000 {
 			network[4], network[5], network[6] = byte(i>>16), byte(i>>8), byte(i)
-			leave, err := a.l.Enter(context.Background(), netip.AddrFrom16(network), false)
+			leave, err := a.l.Enter(context.Background(), netip.AddrFrom16(network), false, time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,7 +33,7 @@ func (c *crowd) enter() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+c.rand.IntN(3000))*time.Millisecond)
 	c.leavers = append(c.leavers, cancel)
 	go func() {
-		leave, err := c.l.Enter(ctx, addr, own)
+		leave, err := c.l.Enter(ctx, addr, own, time.Hour)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if err == nil {
@@ -155,7 +155,7 @@ func TestManyAskAtTheSameTime(t *testing.T) {
 		all.Go(func() {
 			for i := range 500 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%7)*100*time.Microsecond)
-				leave, err := l.Enter(ctx, home(worker%5), i%3 == 0)
+				leave, err := l.Enter(ctx, home(worker%5), i%3 == 0, time.Hour)
 				cancel()
 				if err != nil {
 					continue
@@ -181,7 +181,7 @@ func BenchmarkEnterAndLeave(b *testing.B) {
 	l := New(Config{Questions: 256, Queue: 256, PerAddress: 256, Rate: 1_000_000_000})
 	b.ReportAllocs()
 	for b.Loop() {
-		leave, err := l.Enter(b.Context(), home(1), false)
+		leave, err := l.Enter(b.Context(), home(1), false, time.Second)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -196,7 +196,7 @@ func BenchmarkTurnAway(b *testing.B) {
 	var waiters sync.WaitGroup
 	for i := range 257 {
 		waiters.Go(func() {
-			if leave, err := l.Enter(ctx, home(i), false); err == nil {
+			if leave, err := l.Enter(ctx, home(i), false, time.Hour); err == nil {
 				<-ctx.Done()
 				leave()
 			}
@@ -212,7 +212,7 @@ func BenchmarkTurnAway(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := l.Enter(ctx, home(1000), false); err == nil {
+		if _, err := l.Enter(ctx, home(1000), false, time.Hour); err == nil {
 			b.Fatal("let in")
 		}
 	}
