@@ -207,16 +207,19 @@ func (b *Backend) replied(a *address, rep reply) answer {
 func (b *Backend) try(ctx context.Context, a *address, r *check.Request, s Session) (rep reply, sent bool, err error) {
 	slow := time.AfterFunc(b.config.Timeout/2, func() { b.pool.look(a) })
 	defer slow.Stop()
-	var connected atomic.Bool
-	rep, lost, err := b.exchange(ctx, a.question(ctx, r, s), &connected)
+	var first, second wire
+	ask := func(w *wire) (rep reply, lost bool, err error) {
+		return b.exchange(ctx, a.question(w.watched(ctx, b.sending.Load().transport), r, s), w)
+	}
+	rep, lost, err := ask(&first)
 	if lost {
-		rep, _, err = b.exchange(ctx, a.question(ctx, r, s), &connected)
+		rep, _, err = ask(&second)
 	}
 	if err == nil {
 		return rep, true, nil
 	}
 	// Before there is a connection, TLS included, nothing can have been sent.
-	sent = connected.Load()
+	sent = first.connected.Load() || second.connected.Load()
 	if sent {
 		return reply{}, true, withoutBytes(err)
 	}
@@ -228,26 +231,36 @@ func (b *Backend) try(ctx context.Context, a *address, r *check.Request, s Sessi
 // net/http does that by itself where the backend closed the connection, but not
 // where another question was called off in the moment in which it gave the
 // connection back: that question's cancellation ends this one.
-func (b *Backend) exchange(ctx context.Context, q *http.Request, connected *atomic.Bool) (rep reply, lost bool, err error) {
-	var begun, kept, replied atomic.Bool
-	q = q.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) {
-			// net/http would go on with the other kept ones, to the last: a question that
-			// has a worker crash, or a token that is good once, would be sent on each.
-			if begun.Swap(true) {
-				b.sending.Load().transport.CloseIdleConnections()
-			}
-		},
-		GotConn: func(c httptrace.GotConnInfo) {
-			connected.Store(true)
-			kept.Store(c.Reused)
-		},
-		GotFirstResponseByte: func() { replied.Store(true) },
-	}))
+func (b *Backend) exchange(ctx context.Context, q *http.Request, w *wire) (rep reply, lost bool, err error) {
 	resp, err := b.send(q)
 	if err == nil {
 		rep, err = readReply(resp, b.config.Preset.Refusal != nil)
 	}
-	lost = errors.Is(err, context.Canceled) && ctx.Err() == nil && kept.Load() && !replied.Load()
+	lost = errors.Is(err, context.Canceled) && ctx.Err() == nil && w.kept.Load() && !w.replied.Load()
 	return rep, lost, err
+}
+
+// wire is what is seen of a question on its way.
+type wire struct {
+	// begun is set once a connection was asked for, connected once there was one, and
+	// kept if an earlier question left it; replied is set with the first byte.
+	begun, connected, kept, replied atomic.Bool
+}
+
+// watched is ctx for a question that w is to see, and that the transport sends.
+func (w *wire) watched(ctx context.Context, transport *http.Transport) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) {
+			// net/http would go on with the other kept ones, to the last: a question that
+			// has a worker crash, or a token that is good once, would be sent on each.
+			if w.begun.Swap(true) {
+				transport.CloseIdleConnections()
+			}
+		},
+		GotConn: func(c httptrace.GotConnInfo) {
+			w.connected.Store(true)
+			w.kept.Store(c.Reused)
+		},
+		GotFirstResponseByte: func() { w.replied.Store(true) },
+	})
 }

@@ -127,8 +127,10 @@ func fixed(operator http.Header, user *url.Userinfo) http.Header {
 func (e *endpoint) question(ctx context.Context, r *check.Request, s Session) *http.Request {
 	header := make(http.Header, len(e.header)+len(e.told.headers))
 	maps.Copy(header, e.header)
-	for _, f := range e.told.headers {
-		header[f.Name] = []string{e.told.value(f.Value, r, s)}
+	values := make([]string, len(e.told.headers))
+	for i, f := range e.told.headers {
+		values[i] = e.told.value(f.Value, r, s)
+		header[f.Name] = values[i : i+1 : i+1]
 	}
 	u := e.url
 	u.RawQuery = joined(joined(u.RawQuery, e.told.query(r, s)), target.Without(r.Query, e.dropped))
@@ -169,7 +171,7 @@ func sendable(r *check.Request, s Session) error {
 		return fmt.Errorf("%w: its query has the byte 0x%02x", errUnsendable, c)
 	}
 	for _, f := range [...]struct{ what, value string }{
-		{"session", s.ID}, {"stream", s.Stream}, {"path", r.Path}, {"origin", r.Origin()}, {"User-Agent", r.UserAgent},
+		{"session", s.ID}, {"stream", s.Stream}, {"path", r.Path}, {"origin", r.Scheme}, {"origin", r.Host}, {"User-Agent", r.UserAgent},
 	} {
 		if c, bad := badByte(f.value); bad {
 			return fmt.Errorf("%w: its %s has the byte 0x%02x", errUnsendable, f.what, c)

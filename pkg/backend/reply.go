@@ -39,6 +39,9 @@ func readReply(resp *http.Response, keep bool) (reply, error) {
 	if resp.StatusCode < 200 || resp.StatusCode > 599 {
 		return reply{}, fmt.Errorf("reply has status %d, which ends no HTTP exchange", resp.StatusCode)
 	}
+	if resp.Body == http.NoBody {
+		return reply{status: resp.StatusCode, header: resp.Header}, nil
+	}
 	var kept bytes.Buffer
 	into := io.Discard
 	if keep {

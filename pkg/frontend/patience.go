@@ -44,6 +44,10 @@ func (p *patience) Done() <-chan struct{} { return p.withTimer().Done() }
 // Err says why Done is closed.
 func (p *patience) Err() error { return p.withTimer().Err() }
 
+// Left is closed when the caller leaves, or states its own end. Unlike Done it needs no
+// timer: it is for who has one of his own for the deadline.
+func (p *patience) Left() <-chan struct{} { return p.Context.Done() }
+
 func (p *patience) withTimer() context.Context {
 	p.once.Do(func() { p.timed, p.cancel = context.WithDeadline(p.Context, p.at) })
 	if p.timed == nil { // It has ended.

@@ -112,9 +112,18 @@ func (c *call) wait(ctx context.Context) (d check.Decision, answered bool) {
 	case <-c.done:
 		return c.decision, true
 	case <-wait:
-	case <-ctx.Done():
+	case <-left(ctx):
 	}
 	return check.Decision{}, false
+}
+
+// left is closed when the caller leaves. A frontend's context can tell that without a
+// timer for the deadline, which waitFor has set already.
+func left(ctx context.Context) <-chan struct{} {
+	if caller, ok := ctx.(interface{ Left() <-chan struct{} }); ok {
+		return caller.Left()
+	}
+	return ctx.Done()
 }
 
 // The answer leaves this much before the caller's deadline: a tenth of what
