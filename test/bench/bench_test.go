@@ -58,7 +58,7 @@ func TestBench(t *testing.T) {
 // bench is a run of all comparisons.
 type bench struct {
 	plan   plan
-	bin    string // the directory of altagate and nowork
+	bin    string // the directory of altagate and its tools
 	origin string
 	// done are the comparisons that have ended, with their rounds.
 	done []result
@@ -69,19 +69,20 @@ type bench struct {
 // kind is what altagate does with each check.
 type kind struct {
 	name string
-	// join is the route's.
-	join string
 	// viewers is how many there are; 0 is one for each request.
 	viewers int
 }
 
-func joins() kind { return kind{"joins a session", "[token, client]", 100} }
-func asks() kind  { return kind{"asks the backend", "[]", 0} }
+func joins() kind { return kind{"joins a session", 100} }
+
+// opens is a kind in which each request is one of a new viewer.
+func opens() kind { return kind{"opens a session", 0} }
 
 // compare takes turns between the two sides, and reports.
 func (b *bench) compare(t *testing.T, c comparison) {
 	t.Helper()
 	rival, tested := c.rival(t, b, c), b.altagate(t, c)
+	rival.paced, tested.paced = filepath.Join(b.bin, "paced"), filepath.Join(b.bin, "paced")
 	k := c.kind
 	c.edge.load(t, rival, k, "warm-up", 1)
 	c.edge.load(t, tested, k, "warm-up", 1)
@@ -96,6 +97,10 @@ func (b *bench) compare(t *testing.T, c comparison) {
 			rival:    c.edge.load(t, rival, k, name, b.plan.seconds),
 		})
 	}
+	var half []round
+	if c.half && !b.plan.short {
+		half = b.halfLoad(t, c, tested, rival, rounds)
+	}
 	if k.viewers == 0 {
 		tested.allChecked(t, tested.requests)
 	} else if asked, counts := tested.answered(t); counts && asked > tested.requests/2 {
@@ -107,21 +112,40 @@ func (b *bench) compare(t *testing.T, c comparison) {
 	if t.Failed() {
 		return
 	}
-	r := result{c, rounds}
+	r := result{comparison: c, rounds: rounds, half: half}
 	b.done = append(b.done, r)
 	r.print(t.Output(), b.plan)
 }
 
-// build builds altagate as it is released, and nowork, and gives their directory.
+// halfLoad takes turns between the two sides, at half of the rate that the slower of
+// them reached: there an answer waits for other work, and not for a processor.
+func (b *bench) halfLoad(t *testing.T, c comparison, tested, rival *side, rounds []round) (half []round) {
+	t.Helper()
+	rate := rounds[0].altagate.rate
+	for _, r := range rounds {
+		rate = min(rate, r.altagate.rate, r.rival.rate)
+	}
+	q := c.edge.question(t)
+	for range b.plan.rounds {
+		half = append(half, round{
+			altagate: tested.atRate(t, q, c.kind, "paced", rate/2, b.plan.seconds),
+			rival:    rival.atRate(t, q, c.kind, "paced", rate/2, b.plan.seconds),
+		})
+	}
+	return half
+}
+
+// build builds altagate as it is released, and what is measured with, and gives their
+// directory.
 func build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "grpcnotrace", "-trimpath", "-ldflags", "-s -w",
-		"-o", dir, "./cmd/altagate", "./test/bench/nowork")
+		"-o", dir, "./cmd/altagate", "./test/bench/nowork", "./test/bench/paced")
 	cmd.Dir = rig.Top
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building altagate and nowork: %v\n%s", err, out)
+		t.Fatalf("building altagate and its tools: %v\n%s", err, out)
 	}
 	return dir
 }
@@ -140,13 +164,17 @@ type side struct {
 	counter *rig.Process
 	// requests is how many viewers' requests were answered.
 	requests int
+	// paced is the program that asks at a fixed rate.
+	paced string
 }
 
 // sample is what one round of one side gave. Processor times are in
 // microseconds for each request.
 type sample struct {
-	rate, p99ms     float64
-	cpu, backendCPU float64
+	rate float64
+	// p50ms and p90ms are known where the rate was fixed.
+	p50ms, p90ms, p99ms float64
+	cpu, backendCPU     float64
 }
 
 // round is one sample of each side, taken one after the other.

@@ -19,8 +19,9 @@ type comparison struct {
 	backendName string
 	// env are variables of altagate's environment.
 	env []string
-	// short is set where a short run has it too.
-	short bool
+	// short is set where a short run has it too, and half where half of the load is
+	// measured too.
+	short, half bool
 }
 
 func (c comparison) title() string {
@@ -38,12 +39,18 @@ func comparisons() []comparison {
 	var all []comparison
 	for _, e := range []edge{nginx(), nginxUnix(), envoy(), envoyUnix(), envoyHTTP()} {
 		short := e.name == nginx().name || e.name == envoy().name
-		for _, k := range []kind{joins(), asks()} {
-			all = append(all, comparison{edge: e, kind: k, against: noWorkServer, rival: rivalNoWork, backend: quick, short: short})
+		for _, k := range []kind{joins(), opens()} {
+			all = append(all, comparison{
+				edge: e, kind: k, against: noWorkServer, rival: rivalNoWork, backend: quick, short: short, half: short && k.viewers > 0,
+			})
 		}
 	}
 	for _, e := range []edge{directHTTP(), directGRPC()} {
-		all = append(all, comparison{edge: e, kind: joins(), against: noWorkServer, rival: rivalNoWork, backend: quick})
+		for _, k := range []kind{joins(), opens()} {
+			all = append(all, comparison{
+				edge: e, kind: k, against: noWorkServer, rival: rivalNoWork, backend: quick, half: k.viewers > 0,
+			})
+		}
 	}
 	for _, e := range []edge{nginx(), envoy()} {
 		all = append(all, comparison{
@@ -51,14 +58,27 @@ func comparisons() []comparison {
 		})
 	}
 	all = append(all, comparison{edge: nginx(), kind: joins(), against: cachedAnswers, rival: rivalItself, backend: quick})
+	return append(all, besideTheBackend()...)
+}
+
+const withoutWork = "a backend without work"
+
+// besideTheBackend are the proxies that ask the backend without altagate: nginx, and
+// Envoy over HTTP.
+func besideTheBackend() (all []comparison) {
 	for _, b := range []struct {
 		name    string
 		backend backend
-	}{{"a backend in PHP", startPHP}, {"a backend that takes 20 ms", slow}} {
-		for _, k := range []kind{joins(), asks()} {
-			all = append(all, comparison{
-				edge: nginx(), kind: k, against: backendItself, rival: rivalItself, backend: b.backend, backendName: b.name,
-			})
+	}{{withoutWork, quick}, {"a backend in PHP", startPHP}, {"a backend that takes 20 ms", slow}} {
+		for _, e := range []edge{nginx(), envoy()} {
+			for _, k := range []kind{joins(), opens()} {
+				if k.viewers > 0 && b.name == withoutWork {
+					continue // The slower the backend, the more a joined check saves.
+				}
+				all = append(all, comparison{
+					edge: e, kind: k, against: backendItself, rival: rivalItself, backend: b.backend, backendName: b.name,
+				})
+			}
 		}
 	}
 	return all

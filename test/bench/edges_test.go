@@ -17,22 +17,32 @@ type edge struct {
 	flag string
 	unix bool
 	load load
+	// question is what the edge is asked at a fixed rate.
+	question func(t *testing.T) question
 	// start starts a proxy before an origin, asking at an address, and gives the
 	// address for viewers. It is nil where no proxy stands between.
 	start func(t *testing.T, asked, origin string) string
 }
 
-func nginx() edge { return edge{"nginx", "--http", false, throughProxy, startNginx} }
+func nginx() edge { return edge{"nginx", "--http", false, throughProxy, viewersQuestion, startNginx} }
 func nginxUnix() edge {
-	return edge{"nginx over a Unix socket", "--http", true, throughProxy, startNginxUnix}
+	return edge{"nginx over a Unix socket", "--http", true, throughProxy, viewersQuestion, startNginxUnix}
 }
-func envoy() edge { return edge{"Envoy over gRPC", "--grpc", false, throughProxy, startEnvoy} }
+func envoy() edge {
+	return edge{"Envoy over gRPC", "--grpc", false, throughProxy, viewersQuestion, startEnvoy}
+}
 func envoyUnix() edge {
-	return edge{"Envoy over gRPC on a Unix socket", "--grpc", true, throughProxy, startEnvoyUnix}
+	return edge{"Envoy over gRPC on a Unix socket", "--grpc", true, throughProxy, viewersQuestion, startEnvoyUnix}
 }
-func envoyHTTP() edge  { return edge{"Envoy over HTTP", "--http", false, throughProxy, startEnvoyHTTP} }
-func directHTTP() edge { return edge{"no proxy, over HTTP", "--http", false, directly, nil} }
-func directGRPC() edge { return edge{"no proxy, over gRPC", "--grpc", false, directlyOverGRPC, nil} }
+func envoyHTTP() edge {
+	return edge{"Envoy over HTTP", "--http", false, throughProxy, viewersQuestion, startEnvoyHTTP}
+}
+func directHTTP() edge {
+	return edge{"no proxy, over HTTP", "--http", false, directly, checkQuestion, nil}
+}
+func directGRPC() edge {
+	return edge{"no proxy, over gRPC", "--grpc", false, directlyOverGRPC, checkOverGRPC, nil}
+}
 
 func startNginx(t *testing.T, asked, origin string) string {
 	t.Helper()
@@ -130,8 +140,9 @@ func (b *bench) altagate(t *testing.T, c comparison) *side {
 	url := c.backend(t, b, s)
 	off := map[string]string{"--http": "--grpc", "--grpc": "--http"}[c.edge.flag]
 	config := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), "backends: {portal: {url: '"+url+"', "+
-		"limits: {questions: 10000, per_address: 10000, rate: 1000000}}}\n"+ // All viewers have one address.
-		"routes: [{name: all, backends: [portal], session: {join: "+c.kind.join+"}}]\n")
+		// All viewers have one address, which may hold a hundredth of all sessions.
+		"limits: {questions: 10000, per_address: 10000, rate: 1000000}}}\nsessions: {limit: 10000000}\n"+
+		"routes: [{name: all, backends: [portal]}]\n")
 	s.asked = rig.Start(t, "altagate", "/usr/bin/env", append(c.env, filepath.Join(b.bin, "altagate"), "serve", "--config", config,
 		"--admin", admin, c.edge.flag, flag, off, "")...)
 	s.asked.Listening(t, "tcp", admin)
@@ -164,8 +175,11 @@ func rivalItself(t *testing.T, b *bench, c comparison) *side {
 	url := c.backend(t, b, s)
 	s.asked, s.backend, s.counter = s.backend, nil, nil
 	e := c.edge
-	if c.against == cachedAnswers {
+	switch {
+	case c.against == cachedAnswers:
 		e.start = startCachingNginx
+	case e.flag == "--grpc":
+		e.start = startEnvoyHTTP // No portal speaks gRPC.
 	}
 	return e.before(t, s, strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/auth"), b.origin)
 }

@@ -52,8 +52,11 @@ func byWrk(t *testing.T, s *side, k kind, script, name string, seconds int) samp
 
 // directlyOverGRPC has one check put over gRPC again and again, by h2load: as many
 // at once as wrk has connections, on four.
-func directlyOverGRPC(t *testing.T, s *side, _ kind, _ string, seconds int) sample {
+func directlyOverGRPC(t *testing.T, s *side, k kind, name string, seconds int) sample {
 	t.Helper()
+	if k.viewers == 0 {
+		return s.atRate(t, checkOverGRPC(t), k, name, 0, seconds) // h2load has one question only.
+	}
 	args := []string{
 		"-t", "1", "-c", "4", "-m", strconv.Itoa(connections / 4), "-D", strconv.Itoa(seconds),
 		"-d", checkFile(t), "-H", "content-type: application/grpc", "-H", "te: trailers", "-H", "grpc-timeout: 1S",
@@ -86,6 +89,44 @@ func (s *side) measured(t *testing.T, run func() (requests int, rate, p99ms floa
 	s.requests += requests
 	each := float64(requests)
 	return sample{rate: rate, p99ms: p99, cpu: float64(asked.Microseconds()) / each, backendCPU: float64(backend.Microseconds()) / each}
+}
+
+// question is what is asked by paced: a file with VIEWER in it.
+type question struct {
+	file string
+	// grpc is set if the file holds a CheckRequest.
+	grpc bool
+}
+
+func viewersQuestion(*testing.T) question { return question{file: "testdata/viewer.head"} }
+func checkQuestion(*testing.T) question   { return question{file: "testdata/check.head"} }
+
+func checkOverGRPC(t *testing.T) question {
+	t.Helper()
+	return question{rig.Write(t, filepath.Join(t.TempDir(), "check.bin"), string(checkMessage(t, "VIEWER"))), true}
+}
+
+// atRate has a question asked so many times a second, however long the answers take; 0
+// means as often as it goes.
+func (s *side) atRate(t *testing.T, q question, k kind, name string, rate float64, seconds int) sample {
+	t.Helper()
+	args := []string{
+		"-address", s.address, "-request", q.file, "-grpc=" + strconv.FormatBool(q.grpc), "-name", name, "-viewers", strconv.Itoa(k.viewers),
+		"-askers", strconv.Itoa(connections), "-rate", strconv.FormatFloat(rate, 'f', 0, 64), "-for", strconv.Itoa(seconds) + "s",
+	}
+	var p50, p90 float64
+	one := s.measured(t, func() (requests int, achieved, p99ms float64) {
+		code, printed := rig.Run(t, s.paced, args...)
+		var took, at50, at90, at99, denials int
+		_, err := fmt.Sscanf(printed, "result %d %d %d %d %d %d", &requests, &took, &at50, &at90, &at99, &denials)
+		if code != 0 || err != nil || denials > 0 {
+			t.Fatalf("paced ended with code %d and printed\n%s", code, printed)
+		}
+		p50, p90 = float64(at50)/1000, float64(at90)/1000
+		return requests, float64(requests) / float64(took) * 1e6, float64(at99) / 1000
+	})
+	one.p50ms, one.p90ms = p50, p90
+	return one
 }
 
 // checkFile is a file with one check as Envoy's shipped config sends it, framed for

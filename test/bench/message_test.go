@@ -10,19 +10,26 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// framed is a check as Envoy sends it with encode_raw_headers, with the five bytes
-// before it that gRPC has.
+// framed is a check by one viewer, with the five bytes before it that gRPC has.
 func framed(t *testing.T) []byte {
+	t.Helper()
+	message := checkMessage(t, "viewers-1")
+	before := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))) //nolint:gosec // some hundred bytes
+	return append(before, message...)
+}
+
+// checkMessage is a check as Envoy sends it with encode_raw_headers.
+func checkMessage(t *testing.T, viewer string) []byte {
 	t.Helper()
 	peer := func(port uint32) *authv3.AttributeContext_Peer {
 		return &authv3.AttributeContext_Peer{Address: &corev3.Address{Address: &corev3.Address_SocketAddress{
 			SocketAddress: &corev3.SocketAddress{Address: "127.0.0.1", PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port}},
 		}}}
 	}
-	const target = "/live/index.m3u8?token=viewers-1"
+	target := "/live/index.m3u8?token=" + viewer
 	headers := &corev3.HeaderMap{}
 	for _, h := range [][2]string{
-		{":authority", "tv.example.com"}, {":path", target}, {":method", "GET"}, {":scheme", "http"}, {"user-agent", "VLC/3.0.20 LibVLC/3.0.20"},
+		{":authority", "tv.example.com"}, {":path", target}, {":method", "GET"}, {":scheme", "http"}, {"user-agent", "VLC/3.0.20 LibVLC/3.0.20 " + viewer},
 		{"x-forwarded-for", "127.0.0.1"}, {"x-forwarded-proto", "http"}, {"x-request-id", "2f1c5f6c-8d8e-4d6e-9d1e-6f1c5f6c8d8e"},
 	} {
 		headers.Headers = append(headers.Headers, &corev3.HeaderValue{Key: h[0], RawValue: []byte(h[1])})
@@ -37,6 +44,5 @@ func framed(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))) //nolint:gosec // some hundred bytes
-	return append(before, message...)
+	return message
 }

@@ -54,6 +54,8 @@ func cpuTime(t *testing.T, p *rig.Process) time.Duration {
 type result struct {
 	comparison comparison
 	rounds     []round
+	// half are rounds at half of the load, where they were measured.
+	half []round
 }
 
 // row is a measure.
@@ -72,12 +74,22 @@ func rows() []row {
 	}
 }
 
+// halfRows are those of a fixed rate.
+func halfRows() []row {
+	return []row{
+		{"p50, ms", 2, func(s sample) float64 { return s.p50ms }},
+		{"p90, ms", 2, func(s sample) float64 { return s.p90ms }},
+		{"p99, ms", 2, func(s sample) float64 { return s.p99ms }},
+		{"CPU of the asked server, µs a check", 1, func(s sample) float64 { return s.cpu }},
+	}
+}
+
 // spreads are the two sides' values of a row, and what altagate has for one of the
 // rival's. Where the rival has none, as a server of many processes has no CPU, it
 // is false.
-func (r result) spreads(of row) (altagate, rival, ratio string, ok bool) {
+func spreads(rounds []round, of row) (altagate, rival, ratio string, ok bool) {
 	var a, b, ratios []float64
-	for _, one := range r.rounds {
+	for _, one := range rounds {
 		x, y := of.value(one.altagate), of.value(one.rival)
 		if y == 0 {
 			return "none", "none", "none", false
@@ -91,10 +103,18 @@ func (r result) spreads(of row) (altagate, rival, ratio string, ok bool) {
 func (r result) print(w io.Writer, p plan) {
 	fmt.Fprintf(w, "%s: median (min..max) of %d rounds of %d s, %d connections, %d CPUs\n",
 		r.comparison.title(), p.rounds, p.seconds, connections, runtime.NumCPU())
+	r.table(w, r.rounds, rows())
+	if r.half != nil {
+		fmt.Fprintf(w, "at half of that, %.0f requests/s:\n", r.half[0].altagate.rate)
+		r.table(w, r.half, halfRows())
+	}
+}
+
+func (r result) table(w io.Writer, rounds []round, rows []row) {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(table, "\taltagate\t%s\taltagate / %[1]s\n", r.comparison.against)
-	for _, row := range rows() {
-		if altagate, rival, ratio, ok := r.spreads(row); ok {
+	for _, row := range rows {
+		if altagate, rival, ratio, ok := spreads(rounds, row); ok {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", row.name, altagate, rival, ratio)
 		}
 	}
@@ -126,20 +146,22 @@ configs, %d connections and one worker of the proxy: median (least..most) of %d 
 %d s, in which the two take turns. "No work" is a server of the same library, with its
 defaults, that answers at once: what cannot be had for less. "Backend itself" is nginx asking
 the backend without altagate, for each request or, "cached", by proxy_cache.
-"Joins a session" is a request of one of 100 viewers whose session lives; "asks the
-backend" is one that altagate asks about. "none" is what cannot be had: the processor time
-of a server of many processes, and percentiles of h2load.
+Envoy's HTTP filter is asked for that, as no backend speaks gRPC.
+"Joins a session" is a request of one of 100 viewers whose session lives; "opens a
+session" is one of a new viewer, which altagate asks the backend about. "none" is what
+cannot be had: the processor time of a server of many processes, and percentiles of h2load.
 
 | what | requests/s | beside | ratio | CPU µs a check | beside | ratio | p99 ratio |
 |---|---|---|---|---|---|---|---|
 `, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), processor(t), runtime.Version(), version(t, "uname", "-r"),
 		version(t, "nginx", "-v"), envoyVersion(t), connections, b.plan.rounds, b.plan.seconds)
 	for _, r := range b.done {
-		rate, rivalRate, rates, _ := r.spreads(rows()[0])
-		cpu, rivalCPU, cpus, _ := r.spreads(rows()[2])
-		_, _, p99s, _ := r.spreads(rows()[1])
+		rate, rivalRate, rates, _ := spreads(r.rounds, rows()[0])
+		cpu, rivalCPU, cpus, _ := spreads(r.rounds, rows()[2])
+		_, _, p99s, _ := spreads(r.rounds, rows()[1])
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", r.comparison.title(), rate, rivalRate, rates, cpu, rivalCPU, cpus, p99s)
 	}
+	b.writeHalf(&out)
 	fmt.Fprintf(&out, `
 Inside the process, without a frontend, %d joined checks in each of %d rounds, of any viewer.
 With sessions it is the store of sessions alone that is measured; with routes a whole check.
@@ -152,6 +174,28 @@ With sessions it is the store of sessions alone that is measured; with routes a 
 	}
 	if err := os.WriteFile(filepath.Join(rig.Top, page), []byte(out.String()), 0o644); err != nil { //nolint:gosec // a page for all
 		t.Fatal(err)
+	}
+}
+
+// writeHalf writes the table of the runs at half of the load.
+func (b *bench) writeHalf(out *strings.Builder) {
+	out.WriteString(`
+At half of the load: each asker asks at times of his own, whether the last answer came in
+time or not, and an answer's time counts from when its question was due.
+
+| what | requests/s | p50, ms | beside | p90, ms | beside | p99, ms | beside | CPU µs a check | beside |
+|---|---|---|---|---|---|---|---|---|---|
+`)
+	for _, r := range b.done {
+		if r.half == nil {
+			continue
+		}
+		fmt.Fprintf(out, "| %s | %.0f |", r.comparison.title(), r.half[0].altagate.rate)
+		for _, row := range halfRows() {
+			altagate, rival, _, _ := spreads(r.half, row)
+			fmt.Fprintf(out, " %s | %s |", altagate, rival)
+		}
+		out.WriteString("\n")
 	}
 }
 

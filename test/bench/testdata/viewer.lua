@@ -1,21 +1,23 @@
--- Viewers: each request has a token of its own, so that no check shares another's
--- answer, or, with a second argument, that of one of so many viewers in turn, whose
--- sessions it joins. The first makes this run's tokens differ from other runs'.
+-- Viewers: each request is one of a new viewer, with a token and a player of his own,
+-- or, with a second argument, that of one of so many viewers in turn, whose sessions it
+-- joins. The first makes this run's viewers differ from other runs'.
 -- Prints one line at the end:
 --   requests, microseconds, p99 in microseconds, answers of 400 and above, socket errors
 
-local before, after, count, viewers
+local before, between, after, count, viewers
 
 function init(args)
     before = "GET /live/index.m3u8?token=" .. args[1] .. "-"
-    after = " HTTP/1.1\r\nHost: tv.example.com\r\nUser-Agent: VLC/3.0.20 LibVLC/3.0.20\r\n\r\n"
+    between = " HTTP/1.1\r\nHost: tv.example.com\r\nUser-Agent: VLC/3.0.20 LibVLC/3.0.20 " .. args[1] .. "-"
+    after = "\r\n\r\n"
     count = 0
     viewers = tonumber(args[2])
 end
 
 function request()
     count = count + 1
-    return before .. (viewers and count % viewers or count) .. after
+    local viewer = viewers and count % viewers or count
+    return before .. viewer .. between .. viewer .. after
 end
 
 function done(summary, latency)
