@@ -49,7 +49,7 @@ func TestThePackageUnderSystemd(t *testing.T) {
 	m.is(t, "dpkg --verify altagate", "")
 
 	// The page's own commands start it.
-	m.must(t, "sed -i s,http://10.0.0.5/auth,http://127.0.0.1:8000/auth, /etc/altagate/altagate.yaml")
+	m.must(t, "sed -i s,http://10.0.0.5/auth,http://127.0.0.1:8001/auth, /etc/altagate/altagate.yaml")
 	m.must(t, pasted(t, "docs/install.md", 2))
 	m.is(t, asked+`123' http://127.0.0.1:9180/auth/nginx`, "200")
 	m.is(t, asked+`1' http://127.0.0.1:9180/auth/nginx`, "403")
@@ -59,7 +59,7 @@ func TestThePackageUnderSystemd(t *testing.T) {
 	before := m.must(t, mainPID)
 	m.must(t, "dpkg --force-unsafe-io --install /srv/second.deb")
 	m.is(t, "dpkg-query -W -f '${Version}' altagate", "1.1+2.gabcdef")
-	m.is(t, "stat -c '%U:%G %a' /etc/altagate/altagate.yaml; grep -c 127.0.0.1:8000 /etc/altagate/altagate.yaml", "root:daemon 644\n1")
+	m.is(t, "stat -c '%U:%G %a' /etc/altagate/altagate.yaml; grep -c 127.0.0.1:8001 /etc/altagate/altagate.yaml", "root:daemon 644\n1")
 	if after := m.must(t, mainPID); after == before || after == "0" {
 		t.Errorf("the process is %s after the upgrade, %s before it", after, before)
 	}

@@ -9,25 +9,27 @@ import (
 
 // What the tests run in a machine.
 const (
-	// backend is an nginx that is backend and origin: it allows token=123, and has every
-	// path.
+	// backend is an nginx that allows token=123, and another that is the origin and has
+	// every path.
 	backend = `
-cat >/srv/backend.conf <<'END'
-pid /run/backend.pid;
+for unit in backend:8001 origin:8000; do
+    cat >/srv/${unit%:*}.conf <<END
+pid /run/${unit%:*}.pid;
 error_log stderr;
 daemon off;
 events {}
 http {
     access_log off;
     server {
-        listen 127.0.0.1:8000;
-        location /auth { if ($arg_token != "123") { return 403; } return 200; }
+        listen 127.0.0.1:${unit#*:};
+        location /auth { if (\$arg_token != "123") { return 403; } return 200; }
         location / { return 200 "the origin"; }
     }
 }
 END
-systemd-run --quiet --unit backend nginx -c /srv/backend.conf
-until curl -s -o /dev/null http://127.0.0.1:8000/; do sleep 0.05; done
+    systemd-run --quiet --unit ${unit%:*} nginx -c /srv/${unit%:*}.conf
+    until curl -s -o /dev/null http://127.0.0.1:${unit#*:}; do sleep 0.05; done
+done
 `
 	// strict makes a call that the unit forbids, which gets an error elsewhere, end
 	// altagate, and so the test.
@@ -71,7 +73,7 @@ func TestTheUnitsDoWhatTheirPageSays(t *testing.T) {
 	m.share(t, altagateBin, "top/bin/altagate")
 	m.share(t, rig.Top+"/deploy", "top/deploy")
 	m.share(t, rig.Top+"/nginx/altagate-unix.conf", "top/altagate-unix.conf")
-	rig.Write(t, m.shared+"/top/altagate.yaml", strings.ReplaceAll(read(t, rig.Top+"/deploy/debian/altagate.yaml"), "10.0.0.5", "127.0.0.1:8000"))
+	rig.Write(t, m.shared+"/top/altagate.yaml", strings.ReplaceAll(read(t, rig.Top+"/deploy/debian/altagate.yaml"), "10.0.0.5", "127.0.0.1:8001"))
 	m.must(t, backend)
 	m.must(t, strict)
 	m.must(t, "cd /srv/top\n"+pasted(t, "docs/systemd.md", 1))
