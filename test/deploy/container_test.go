@@ -87,6 +87,10 @@ func TestTheImageIsBuiltAndRuns(t *testing.T) {
 	m.is(t, allowed, "200")
 	m.is(t, denied, "403")
 	m.must(t, "docker stop one")
+
+	// For arm64 what is in it cannot run here, and may be anything.
+	m.must(t, "cd /srv/top; cp dist/LICENSE dist/altagate-linux-arm64; docker build --platform linux/arm64 -f deploy/Dockerfile -t altagate:arm64 dist")
+	m.is(t, "docker image inspect --format '{{.Os}}/{{.Architecture}}' altagate:arm64", "linux/arm64")
 }
 
 // TestComposeStartsAnEdge starts each compose file by the page's own commands.
@@ -124,11 +128,22 @@ func TestComposeStartsAnEdge(t *testing.T) {
 	}
 }
 
+func TestTheProxiesConfigsInComposeAreTheShippedOnes(t *testing.T) {
+	for file, shipped := range map[string]string{
+		"compose/nginx/conf.d/edge.conf": "deploy/kubernetes/nginx/edge.conf", "compose/envoy/edge.yaml": "envoy/grpc-unix.yaml",
+	} {
+		if read(t, rig.Top+"/deploy/"+file) != read(t, rig.Top+"/"+shipped) {
+			t.Errorf("deploy/%s is not %s: copy it", file, shipped)
+		}
+	}
+}
+
+// envoyProgram is Envoy itself, which pip puts behind a script.
 func envoyProgram(t *testing.T) string {
 	t.Helper()
 	wrapper := rig.Program(t, os.Getenv("ALTAGATE_TEST_ENVOY"), rig.Top+"/.deps/venv/bin/envoy", "envoy")
-	if real, err := filepath.Glob(filepath.Dir(wrapper) + "/../lib/python3*/site-packages/envoy/_bin/envoy"); err == nil && len(real) > 0 {
-		return real[0]
+	if programs, err := filepath.Glob(filepath.Dir(wrapper) + "/../lib/python3*/site-packages/envoy/_bin/envoy"); err == nil && len(programs) > 0 {
+		return programs[0]
 	}
 	return wrapper
 }
