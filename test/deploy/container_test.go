@@ -116,8 +116,8 @@ func TestComposeStartsAnEdge(t *testing.T) {
 			m.is(t, get("1"), "403")
 			m.is(t, "cd /srv/top/deploy/compose/"+e.name+"; docker compose ps -q | xargs docker inspect --format '{{.HostConfig.ReadonlyRootfs}} {{.EffectiveCaps}} {{.HostConfig.SecurityOpt}}' | uniq", "true [] [no-new-privileges]")
 
-			// The backend's absence harms no health, and who watches watches on, also over a
-			// restart and an upgrade.
+			// While the backend is away altagate is healthy and viewers stay, also over a
+			// restart.
 			m.must(t, "systemctl stop backend")
 			m.is(t, get("123"), "200")
 			m.must(t, "cd /srv/top/deploy/compose/"+e.name+"; docker compose restart altagate\nuntil curl -sf http://127.0.0.1:9182/readyz; do sleep 0.05; done")

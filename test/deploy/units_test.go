@@ -28,7 +28,7 @@ http {
 }
 END
     systemd-run --quiet --unit ${unit%:*} nginx -c /srv/${unit%:*}.conf
-    until curl -s -o /dev/null http://127.0.0.1:${unit#*:}; do sleep 0.05; done
+    until curl -s -o /dev/null http://127.0.0.1:${unit#*:}; do sleep 0.05; done; echo ${unit%:*} runs
 done
 `
 	// strict makes a call that the unit forbids, which gets an error elsewhere, end
