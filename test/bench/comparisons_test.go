@@ -17,6 +17,8 @@ type comparison struct {
 	// backend starts what altagate, or a proxy without it, asks, and gives its URL.
 	backend     backend
 	backendName string
+	// route are more keys of altagate's route, each with a comma in front.
+	route string
 	// env are variables of altagate's environment.
 	env []string
 	// short is set where a short run has it too, and half where half of the load is
@@ -57,7 +59,8 @@ func comparisons() []comparison {
 			edge: e, kind: joins(), against: noWorkServer, rival: rivalNoWork, backend: quick, env: []string{"GOMAXPROCS=1"},
 		})
 	}
-	all = append(all, comparison{edge: nginx(), kind: joins(), against: cachedAnswers, rival: rivalItself, backend: quick})
+	all = append(all, comparison{edge: nginx(), kind: joins(), against: cachedAnswers, rival: rivalItself, backend: quick},
+		comparison{edge: nginxCached(), kind: joins(), against: cachedAnswers, rival: rivalItself, backend: quick, route: ", cache: 5s"})
 	return append(all, besideTheBackend()...)
 }
 

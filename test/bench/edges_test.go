@@ -31,6 +31,9 @@ func nginxUnix() edge {
 func envoy() edge {
 	return edge{"Envoy over gRPC", "--grpc", false, throughProxy, viewersQuestion, startEnvoy}
 }
+func nginxCached() edge {
+	return edge{"nginx with checks in its cache", "--http", false, throughProxy, viewersQuestion, startNginxCached}
+}
 func envoyUnix() edge {
 	return edge{"Envoy over gRPC on a Unix socket", "--grpc", true, throughProxy, viewersQuestion, startEnvoyUnix}
 }
@@ -67,6 +70,15 @@ func startNginxUnix(t *testing.T, asked, origin string) string {
 		rig.Swap{"127.0.0.1:8000", origin},
 		rig.Swap{"/var/log/nginx/", dir + "/"})
 	rig.Nginx(t, dir, conf, address)
+	return address
+}
+
+func startNginxCached(t *testing.T, asked, origin string) string {
+	t.Helper()
+	dir, address := rig.TempDir(t), rig.FreeAddress(t)
+	rig.Nginx(t, dir, rig.Shipped(t, "nginx/cached.conf", dir,
+		rig.Swap{"listen 8089", "listen " + address}, rig.Swap{"127.0.0.1:9180", asked}, rig.Swap{"127.0.0.1:8000", origin},
+		rig.Swap{"/run/", dir + "/"}, rig.Swap{"/var/log/nginx/", dir + "/"}), address)
 	return address
 }
 
@@ -142,7 +154,7 @@ func (b *bench) altagate(t *testing.T, c comparison) *side {
 	config := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), "backends: {portal: {url: '"+url+"', "+
 		// All viewers have one address, which may hold a hundredth of all sessions.
 		"limits: {questions: 10000, per_address: 10000, rate: 1000000}}}\nsessions: {limit: 10000000}\n"+
-		"routes: [{name: all, backends: [portal]}]\n")
+		"routes: [{name: all, backends: [portal]"+c.route+"}]\n")
 	s.asked = rig.Start(t, "altagate", "/usr/bin/env", append(c.env, filepath.Join(b.bin, "altagate"), "serve", "--config", config,
 		"--admin", admin, c.edge.flag, flag, off, "")...)
 	s.asked.Listening(t, "tcp", admin)

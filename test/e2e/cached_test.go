@@ -214,6 +214,10 @@ func TestACachedCheckIsAnsweredAsAltagateWould(t *testing.T) {
 		if cookie := one("", "altagate_id=v1.a", "altagate_id=v1.b", "altagate_id=v1.a; altagate_id=v1.b", "altagate_id=", "x=altagate_id=v1.a"); cookie != "" {
 			b.lines = append(b.lines, "Cookie: "+cookie)
 		}
+		if other := one("", "Range: bytes=0-0", "If-None-Match: *", "If-Modified-Since: Thu, 01 Jan 2099 00:00:00 GMT", "If-Match: x", "Cache-Control: no-store",
+			"Pragma: no-cache", "X-Accel-Expires: 9", "Vary: *", "Authorization: Basic YTpi", "Content-Length: 0"); other != "" {
+			b.lines = append(b.lines, other)
+		}
 		status, session := b.sent(t, edges[0].edge.address)
 		wantStatus, want := b.sent(t, edges[1].edge.address)
 		if status != wantStatus || session != want {
