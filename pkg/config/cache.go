@@ -13,6 +13,8 @@ func readCache(v value, r *Route) {
 	switch {
 	case d%time.Second != 0:
 		v.wrong("must be whole seconds: nginx counts no others")
+	case len(r.Session.Join) == 0:
+		v.wrong("means nothing with session.join: []: what is repeated is a session's allow, and nothing joins one")
 	case r.Session.Idle < d+minIdle:
 		v.wrong("is too long for a session.idle of %s, which must be at least %s then: requests that nginx answers by itself are none to a session",
 			inUnits(r.Session.Idle), inUnits(d+minIdle))

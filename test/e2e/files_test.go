@@ -36,7 +36,7 @@ func TestFilesForUnixSocketsSayTheSame(t *testing.T) {
 // made of: the two differ by lines about the cache.
 func TestTheFileThatRepeatsChecksSaysTheSameBesides(t *testing.T) {
 	rename := strings.NewReplacer("altagate_cached_", "altagate_", "altagate_cached", "altagate", "altagate-cached", "altagate", "8089", "8081")
-	about := regexp.MustCompile(`cache|^map \$msec|^"~\^\(\\d\{9\}\)" \$1;$|^}$|^inactive=10s |^proxy_ignore_headers|^proxy_buffering on;$`)
+	about := regexp.MustCompile(`cache|altagate_checks|altagate_zone|^"~\^\.\{2000\}" off;$|^map \$msec|^"~\^\(\\d\{9\}\)" \$1;$|^}$|^inactive=10s |^proxy_ignore_headers|^proxy_buffering on;$`)
 	logs := func(line string) bool { return strings.HasPrefix(line, "'") || line == "proxy_cache off;" }
 	plain := slices.DeleteFunc(directives(t, "nginx/altagate.conf"), logs)
 	for _, line := range slices.DeleteFunc(directives(t, "nginx/cached.conf"), logs) {

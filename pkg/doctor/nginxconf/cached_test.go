@@ -83,20 +83,20 @@ func TestTheCacheForChecksFitsTheOtherShippedFiles(t *testing.T) {
 		}
 		return first + text + last
 	}
-	path := lines("proxy_cache_path", "use_temp_path=off;\n") + lines("map $msec", "}\n")
-	cache := lines("        proxy_cache altagate_checks;\n", "proxy_buffering on;\n")
+	path := lines("proxy_cache_path", "use_temp_path=off;\n") + lines("map $msec", "off;\n}\n")
+	cache := lines("        proxy_cache $altagate_cached_zone;\n", "proxy_buffering on;\n")
 	for file, ids := range map[string]string{"altagate.conf": "$altagate_ids", "altagate-unix.conf": "$altagate_unix_ids", "hls-edge.conf": "$altagate_hls_ids"} {
 		before, after, ok := strings.Cut(shipped(t, file), "    location = /_altagate {\n")
 		if !ok {
 			t.Fatalf("%s has no location for the check", file)
 		}
-		mine := strings.ReplaceAll(cache, "$altagate_cached_ids", ids)
-		after = swapped(t, after, "        proxy_cache off;\n", mine)
-		if s := looked(t, dumped(t, path+before+"    location = /_altagate {\n"+after)); len(s.Findings) > 0 {
+		top := strings.ReplaceAll(path, "$altagate_cached_ids", ids)
+		after = swapped(t, after, "        proxy_cache off;\n", strings.ReplaceAll(cache, "$altagate_cached_ids", ids))
+		if s := looked(t, dumped(t, top+before+"    location = /_altagate {\n"+after)); len(s.Findings) > 0 {
 			t.Errorf("%s:\n%s", file, show(s))
 		}
 		forgotten := strings.ReplaceAll(after, ids+`"`, `"`)
-		if s := looked(t, dumped(t, path+before+"    location = /_altagate {\n"+forgotten)); !strings.Contains(show(s), ids) {
+		if s := looked(t, dumped(t, top+before+"    location = /_altagate {\n"+forgotten)); !strings.Contains(show(s), ids) {
 			t.Errorf("%s without the ids in the key: found\n%s", file, show(s))
 		}
 	}
