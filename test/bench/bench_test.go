@@ -121,10 +121,11 @@ func (b *bench) compare(t *testing.T, c comparison) {
 // them reached: there an answer waits for other work, and not for a processor.
 func (b *bench) halfLoad(t *testing.T, c comparison, tested, rival *side, rounds []round) (half []round) {
 	t.Helper()
-	rate := rounds[0].altagate.rate
+	var own, others []float64
 	for _, r := range rounds {
-		rate = min(rate, r.altagate.rate, r.rival.rate)
+		own, others = append(own, r.altagate.rate), append(others, r.rival.rate)
 	}
+	rate := min(median(own), median(others))
 	q := c.edge.question(t)
 	for range b.plan.rounds {
 		half = append(half, round{

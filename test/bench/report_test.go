@@ -123,9 +123,12 @@ func (r result) table(w io.Writer, rounds []round, rows []row) {
 
 // spread writes the median of some values, and between what they lie.
 func spread(values []float64, digits int) string {
+	return fmt.Sprintf("%.*f (%.*f..%.*f)", digits, median(values), digits, slices.Min(values), digits, slices.Max(values))
+}
+
+func median(values []float64) float64 {
 	s := slices.Sorted(slices.Values(values))
-	median := (s[(len(s)-1)/2] + s[len(s)/2]) / 2
-	return fmt.Sprintf("%.*f (%.*f..%.*f)", digits, median, digits, s[0], digits, s[len(s)-1])
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
 // page is where a full run writes what it found.
