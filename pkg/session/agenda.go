@@ -100,20 +100,20 @@ const provisionalEvery = 2 * time.Second
 
 // next is when something may be due about a session.
 func (s *Store) next(n *session, now instant) instant {
-	end, _ := n.end()
-	at := end.add(n.grace())
+	end, _ := s.end(n)
+	at := end.add(s.grace(n))
 	sooner := func(t instant) { at = min(at, t) }
 	switch {
 	case n.provisional:
 		sooner(now.add(jittered(provisionalEvery)))
-	case n.asksAgain() && n.asking:
+	case s.asksAgain(n) && n.asking:
 		sooner(now.add(time.Second))
-	case n.asksAgain():
+	case s.asksAgain(n):
 		// In good time before the validity is over, or when the back-off is.
-		if soon := max(n.answered.add(jittered(n.early())), n.retry()); soon > now {
+		if soon := max(n.answered.add(jittered(s.early(n))), s.retry(n)); soon > now {
 			sooner(soon)
 		}
-		sooner(n.due().add(n.rules.Grace))
+		sooner(s.due(n).add(s.rules(n).Grace))
 	}
 	return at
 }
@@ -189,7 +189,7 @@ func (s *Store) work() time.Duration {
 // look does what is due about a session: it ends, is asked about, or is put
 // back into the agenda.
 func (s *Store) look(n *session, now instant) *Question {
-	if why, over := n.over(now); over {
+	if why, over := s.over(n, now); over {
 		s.finish(n, why)
 		return nil
 	}
@@ -199,7 +199,7 @@ func (s *Store) look(n *session, now instant) *Question {
 		select {
 		case s.background <- struct{}{}:
 			n.asking = true
-			q = n.question()
+			q = s.question(n)
 		default:
 			s.agenda.move(n, now.add(jittered(time.Second)))
 			return nil
@@ -213,22 +213,22 @@ func (s *Store) look(n *session, now instant) *Question {
 func later(at, now instant) instant { return max(at, now.add(50*time.Millisecond)) }
 
 // over tells whether a session's grace, too, is at its end.
-func (n *session) over(now instant) (EndReason, bool) {
-	end, why := n.end()
-	if now >= end.add(n.grace()) {
+func (s *Store) over(n *session, now instant) (EndReason, bool) {
+	end, why := s.end(n)
+	if now >= end.add(s.grace(n)) {
 		return why, true
 	}
-	if n.provisional && !n.rules.AllowUnavailable {
+	if n.provisional && !s.rules(n).AllowUnavailable {
 		return Policy, true
 	}
-	due := n.due()
-	if due == 0 || n.asking || now < due.add(n.rules.Grace) {
+	due := s.due(n)
+	if due == 0 || n.asking || now < due.add(s.rules(n).Grace) {
 		return "", false
 	}
-	if n.provisional && n.rules.Once {
+	if n.provisional && s.rules(n).Once {
 		return Expired, true
 	}
-	return Unavailable, n.failures() > 0
+	return Unavailable, s.failures(n) > 0
 }
 
 // notice notes whether the backend of a provisional session is back.
@@ -236,11 +236,11 @@ func (s *Store) notice(n *session, now instant) {
 	if !n.provisional {
 		return
 	}
-	switch away := s.config.Away(n.scene.is.route); {
+	switch away := s.config.Away(s.scene(n).route); {
 	case away:
-		n.more().returned = 0
-	case n.returned() == 0:
-		n.more().returned = now
+		s.more(n).returned = 0
+	case s.returned(n) == 0:
+		s.more(n).returned = now
 	}
 }
 
@@ -248,15 +248,15 @@ func (s *Store) notice(n *session, now instant) {
 // background: a repeated one if a request came since the last answer, and that
 // of a provisional session once its backend is back.
 func (s *Store) wantsAnswer(n *session, now instant) bool {
-	if n.asking || !n.asksAgain() || now < n.retry() {
+	if n.asking || !s.asksAgain(n) || now < s.retry(n) {
 		return false
 	}
 	if n.provisional {
-		return n.returned() != 0 && now.sub(n.last) < restless
+		return s.returned(n) != 0 && now.sub(n.last) < restless
 	}
-	return n.last > n.answered && now >= n.answered.add(n.early())
+	return n.last > n.answered && now >= n.answered.add(s.early(n))
 }
 
 // early is how long after an answer the next question is put at the soonest:
 // three quarters of the answer's validity.
-func (n *session) early() time.Duration { return n.validity() - n.validity()/4 }
+func (s *Store) early(n *session) time.Duration { return s.validity(n) - s.validity(n)/4 }

@@ -12,16 +12,16 @@ import (
 // the session's grace is over, and a second more, for it is so in whole seconds.
 func (s *Store) sign(n *session) {
 	keys := s.config.Keys
-	if !n.rules.Join.ID {
+	if !s.rules(n).Join.ID {
 		keys = nil
 	}
-	if n.signedBy() == keys {
+	if s.signedBy(n) == keys {
 		return
 	}
-	more := n.more()
+	more := s.more(n)
 	more.hand, more.signedBy = "", keys
 	if keys != nil {
-		more.hand = keys.Sign(n.id(), s.time(n.started).Add(n.rules.max()+n.rules.Grace+time.Second))
+		more.hand = keys.Sign(s.id(n), s.time(n.started).Add(s.rules(n).max()+s.rules(n).Grace+time.Second))
 	}
 }
 

@@ -184,17 +184,23 @@ func TestAWordIsHeldOnceAndAsLongAsItIsUsed(t *testing.T) {
 	if len(w.known) != 0 {
 		t.Errorf("left: %v", w.known)
 	}
-	// Two of one hash.
-	c := w.take("c", same)
-	c.next = &word[string]{is: "d", uses: 1, hash: c.hash}
-	d := c.next
+	// Three of one hash.
+	c, d, e := w.take("c", same), w.take("d", same), w.take("e", same)
+	clear(w.known)
+	for r, next := range map[ref]ref{c: d, d: e, e: 0} {
+		w.at(r).hash, w.at(r).next = 7, next
+	}
+	w.known[7] = c
+	w.drop(d)
+	if w.known[7] != c || w.at(c).next != e {
+		t.Error("the words beside it went with it")
+	}
 	w.drop(c)
-	if w.known[d.hash] != d {
+	if w.known[7] != e || w.at(e).is != "e" {
 		t.Error("the word after it went with it")
 	}
-	d.next = &word[string]{is: "e", uses: 1, hash: c.hash}
-	w.drop(d.next)
-	if d.next != nil || w.known[d.hash] != d {
-		t.Error("the word before it went with it")
+	w.drop(e)
+	if len(w.known) != 0 {
+		t.Errorf("left: %v", w.known)
 	}
 }

@@ -43,10 +43,10 @@ type Question struct {
 	Number int
 }
 
-func (n *session) question() *Question {
-	q := &Question{Request: n.request(), Route: n.scene.is.route, Session: n.idText()}
+func (s *Store) question(n *session) *Question {
+	q := &Question{Request: s.request(n), Route: s.scene(n).route, Session: s.idText(n)}
 	if !n.provisional {
-		q.Backend, q.Number = n.reply.is.Backend, 1+int(n.renewals)
+		q.Backend, q.Number = s.reply(n).Backend, 1+int(n.renewals)
 	}
 	return q
 }
@@ -85,7 +85,7 @@ func (s *Store) join(rules *Rules, r *check.Request, atOnce bool) Joined {
 	}
 	switch {
 	case f.crowded != nil:
-		return decided(check.Decision{Reason: check.Limit, Outcome: f.crowded.outcome()})
+		return decided(check.Decision{Reason: check.Limit, Outcome: s.outcome(f.crowded)})
 	case f.unanswered:
 		return decided(check.Decision{Reason: check.Unanswered})
 	}
@@ -95,7 +95,7 @@ func (s *Store) join(rules *Rules, r *check.Request, atOnce bool) Joined {
 	if f.lapsed == nil {
 		return Joined{}
 	}
-	return Joined{Standing: true, standing: f.lapsed.idText()}
+	return Joined{Standing: true, standing: s.idText(f.lapsed)}
 }
 
 func decided(d check.Decision) Joined { return Joined{Decided: true, Decision: d} }
@@ -159,7 +159,7 @@ func (f *finder) amongFew(p *place, leader *session) (Joined, bool) {
 	var room [few]*session
 	mine := room[:0]
 	for n := range f.store.lastUsed(roll{leader.ref, leader.leads}, ofAddress) {
-		if n.isOf(p) {
+		if f.store.isOf(n, p) {
 			mine = append(mine, n)
 		}
 	}
@@ -168,7 +168,7 @@ func (f *finder) amongFew(p *place, leader *session) (Joined, bool) {
 	}
 	for _, name := range f.names {
 		for _, n := range mine {
-			if !n.alive() || n.scene.is.stream != name {
+			if !n.alive() || f.store.scene(n).stream != name {
 				continue
 			}
 			p.stream = name
@@ -186,7 +186,7 @@ func (f *finder) amongFew(p *place, leader *session) (Joined, bool) {
 func (f *finder) in(p *place, newest *session) (Joined, bool) {
 	shared := f.rules.Join.Client || f.rules.Join.Address
 	// Without a query a request has nobody's, save on the path that was asked about.
-	if n := f.exactly(p, newest); n != nil && (!shared || f.query != "" || n.scene.is.path == f.request.Path) {
+	if n := f.exactly(p, newest); n != nil && (!shared || f.query != "" || f.store.scene(n).path == f.request.Path) {
 		if j, ok := f.use(n); ok {
 			return j, true
 		}
@@ -207,7 +207,7 @@ func (f *finder) fitting(p *place, newest *session) (Joined, bool) {
 			break
 		}
 		older := f.store.older(n, p)
-		if terms := n.terms(); n.scene.is.path != f.request.Path && terms.fits(f.request.Query) {
+		if terms := f.store.terms(n); f.store.scene(n).path != f.request.Path && terms.fits(f.request.Query) {
 			if j, ok := f.use(n); ok {
 				if j.Decided && j.Decision.Allow {
 					f.keepOthers(p, n)
@@ -222,7 +222,7 @@ func (f *finder) fitting(p *place, newest *session) (Joined, bool) {
 
 // exactly is the session in a place whose allowed query the request has.
 func (f *finder) exactly(p *place, newest *session) *session {
-	if terms := newest.terms(); terms.query == f.query {
+	if terms := f.store.terms(newest); terms.query == f.query {
 		return newest
 	}
 	if f.store.older(newest, p) == nil {
@@ -239,10 +239,10 @@ func (f *finder) keepOthers(p *place, joined *session) {
 		if tried++; tried > maxCandidates {
 			return
 		}
-		if terms := n.terms(); n == joined || n.displaced() || n.scene.is.path == f.request.Path || terms.names(f.request.Query) {
+		if terms := f.store.terms(n); n == joined || f.store.displaced(n) || f.store.scene(n).path == f.request.Path || terms.names(f.request.Query) {
 			continue
 		}
-		if end, _ := n.end(); f.now < end {
+		if end, _ := f.store.end(n); f.now < end {
 			f.store.spare(n, f.now)
 		}
 	}
@@ -274,7 +274,7 @@ func (f *finder) byID() (Joined, bool) {
 
 // belongs tells whether a session is of the request's route, host and stream.
 func (f *finder) belongs(n *session) bool {
-	at, terms := &n.scene.is, n.terms()
+	at, terms := f.store.scene(n), f.store.terms(n)
 	if at.route != f.rules.Route || at.scheme != f.request.Scheme || at.host != f.request.Host || !slices.Contains(f.names, at.stream) {
 		return false
 	}
@@ -291,13 +291,13 @@ const maxAddresses = 4
 // notes it.
 func (f *finder) admits(n *session) bool {
 	mine := share(f.request.Addr)
-	if n.rare != nil {
-		n.rare.from = slices.DeleteFunc(n.rare.from, func(v visit) bool { return f.now.sub(v.last) >= f.rules.idle() })
+	if rare := f.store.rare(n); rare != nil {
+		rare.from = slices.DeleteFunc(rare.from, func(v visit) bool { return f.now.sub(v.last) >= f.rules.idle() })
 	}
 	if mine == n.network() {
 		return true
 	}
-	more := n.more()
+	more := f.store.more(n)
 	for i := range more.from {
 		if more.from[i].addr == mine {
 			more.from[i].last = f.now
@@ -315,41 +315,43 @@ func (f *finder) admits(n *session) bool {
 // use decides by a session that the request belongs to. It reports false if the
 // session is over.
 func (f *finder) use(n *session) (Joined, bool) {
-	n.rules = f.rules
+	if f.store.rules(n) != f.rules {
+		f.store.obey(n, f.rules)
+	}
 	f.store.notice(n, f.now)
-	if why, over := n.over(f.now); over {
+	if why, over := f.store.over(n, f.now); over {
 		f.store.finish(n, why)
 		return Joined{}, false
 	}
-	if n.displaced() {
+	if f.store.displaced(n) {
 		f.retry(n)
 		return Joined{}, false
 	}
-	end, _ := n.end()
-	due := n.due()
+	end, _ := f.store.end(n)
+	due := f.store.due(n)
 	switch {
 	case f.now >= end:
-		if f.lapsed == nil && n.stands(f.now) {
+		if f.lapsed == nil && f.store.stands(n, f.now) {
 			f.lapsed = n
 		}
 		return Joined{}, false
 	case n.provisional && due == 0:
 		return f.joined(n, check.Default)
-	case n.provisional && n.rules.Once:
+	case n.provisional && f.store.rules(n).Once:
 		return f.joined(n, check.Grace)
-	case n.provisional && f.now < n.retry():
+	case n.provisional && f.now < f.store.retry(n):
 		// The backend is there, and has not allowed it: it is as any newcomer.
 		f.unanswered = true
 		return Joined{}, false
 	case n.provisional:
-		return Joined{Due: n.question()}, true
+		return Joined{Due: f.store.question(n)}, true
 	case due == 0 || f.now < due:
 		return f.joined(n, check.Session)
-	case n.failures() > 0 || f.atOnce:
+	case f.store.failures(n) > 0 || f.atOnce:
 		// Its question is put in the background, at its time.
 		return f.joined(n, check.Grace)
 	default:
-		return Joined{Due: n.question()}, true
+		return Joined{Due: f.store.question(n)}, true
 	}
 }
 
@@ -363,26 +365,26 @@ func (f *finder) joined(n *session, reason check.Reason) (Joined, bool) {
 	f.store.touch(n, f.now)
 	d := f.store.allow(n, reason)
 	if reason == check.Session {
-		d.Cache = n.repeatable(f.now)
+		d.Cache = f.store.repeatable(n, f.now)
 	}
 	return decided(d), true
 }
 
 // repeatable is for how long a proxy may repeat the allow of a session that was just
 // asked for: never beyond its end, or the question that is due before it.
-func (n *session) repeatable(now instant) time.Duration {
-	if n.rules.Cache <= 0 {
+func (s *Store) repeatable(n *session, now instant) time.Duration {
+	if s.rules(n).Cache <= 0 {
 		return 0
 	}
-	until, _ := n.end()
-	if due := n.due(); due != 0 && due < until {
+	until, _ := s.end(n)
+	if due := s.due(n); due != 0 && due < until {
 		until = due
 	}
-	return min(n.rules.Cache, until.sub(now))
+	return min(s.rules(n).Cache, until.sub(now))
 }
 
 // allow is the decision that a session makes.
 func (s *Store) allow(n *session, reason check.Reason) check.Decision {
 	s.sign(n)
-	return check.Decision{Allow: true, Reason: reason, Session: n.idText(), ID: n.hand(), Outcome: n.outcome()}
+	return check.Decision{Allow: true, Reason: reason, Session: s.idText(n), ID: s.hand(n), Outcome: s.outcome(n)}
 }

@@ -36,15 +36,15 @@ const (
 
 // savedEvery is how often the last use of a session is brought to the Journal: often
 // enough that a restart ends no session that is watched.
-func (n *session) savedEvery() time.Duration { return min(savedAtLeast, n.rules.idle()/4) }
+func (s *Store) savedEvery(n *session) time.Duration { return min(savedAtLeast, s.rules(n).idle()/4) }
 
 // mark notes that a session is not in the Journal as it is. The lock is held.
 func (s *Store) mark(n *session) {
 	if s.config.Journal == nil {
 		return
 	}
-	n.savedNow(n.used())
-	s.dirty[n.id()] = true
+	n.savedNow(s.used(n))
+	s.dirty[s.id(n)] = true
 	if s.writer != nil {
 		s.writer.nudge()
 	}

@@ -20,7 +20,7 @@ func (s *Store) touch(n *session, now instant) {
 // spare notes a request that may be a session's. It is no reason to ask about it: a
 // viewer who zapped would have all his old viewings asked about.
 func (s *Store) spare(n *session, now instant) {
-	n.more().spared = now
+	s.more(n).spared = now
 	s.keep(n, now)
 }
 
@@ -30,7 +30,7 @@ func (s *Store) keep(n *session, now instant) {
 	if n.leads == 0 {
 		s.change(n.network(), func(mine *roll) { s.toFront(mine, ofAddress, n) })
 	}
-	if now.sub(n.savedAt()) >= n.savedEvery() {
+	if now.sub(n.savedAt()) >= s.savedEvery(n) {
 		s.mark(n)
 	}
 }
@@ -40,7 +40,7 @@ func (s *Store) keep(n *session, now instant) {
 // all. A newcomer that nobody paid for takes no paid session's room. It reports
 // false if nobody can go.
 func (s *Store) room(addr network, provisional bool, now instant) bool {
-	if mine := s.held(addr); int(mine.count) >= max(s.config.Limit/shareOf, minShare) {
+	if mine := s.together(addr); int(mine.count) >= max(s.config.Limit/shareOf, minShare) {
 		return s.evict(mine, ofAddress, provisional, now)
 	}
 	full := s.count >= s.config.Limit
@@ -59,10 +59,10 @@ func (s *Store) evict(of roll, order int, provisional bool, now instant) bool {
 			break
 		}
 		switch {
-		case n.displaced():
+		case s.displaced(n):
 			s.finish(n, Limit) // It keeps somebody out, and nobody watches by it.
 			return true
-		case now.sub(n.used()) < restless:
+		case now.sub(s.used(n)) < restless:
 			return false
 		case provisional && !n.provisional:
 		default:

@@ -42,10 +42,10 @@ type Filter struct {
 	Address netip.Addr
 }
 
-func (f *Filter) takes(n *session) bool {
-	at := &n.scene.is
-	return !n.displaced() && (f.Route == "" || f.Route == at.route) && (f.Host == "" || f.Host == at.host) &&
-		(f.User == "" || f.User == n.user().name) && (f.Stream == "" || f.Stream == at.stream.String()) &&
+func (s *Store) chosen(f *Filter, n *session) bool {
+	at := s.scene(n)
+	return !s.displaced(n) && (f.Route == "" || f.Route == at.route) && (f.Host == "" || f.Host == at.host) &&
+		(f.User == "" || f.User == s.user(n).name) && (f.Stream == "" || f.Stream == at.stream.String()) &&
 		(!f.Address.IsValid() || share(f.Address) == n.network())
 }
 
@@ -61,10 +61,10 @@ func (s *Store) List(f Filter, after string, limit int) (page []Info, more bool)
 			s.mu.Lock()
 		}
 		n := s.sessions.look(r)
-		if n == nil || !n.alive() || n.idText() <= after || !f.takes(n) {
+		if n == nil || !n.alive() || s.idText(n) <= after || !s.chosen(&f, n) {
 			continue
 		}
-		if found = append(found, listed{n.idText(), r}); len(found) > 2*limit+pageSlack {
+		if found = append(found, listed{s.idText(n), r}); len(found) > 2*limit+pageSlack {
 			found, more = firstOf(found, limit), true
 		}
 	}
@@ -88,7 +88,7 @@ type listed struct {
 
 // still is the session that was found; nil if it is over.
 func (s *Store) still(l listed) *session {
-	if n := s.sessions.look(l.at); n != nil && n.alive() && n.idText() == l.id && !n.displaced() {
+	if n := s.sessions.look(l.at); n != nil && n.alive() && s.idText(n) == l.id && !s.displaced(n) {
 		return n
 	}
 	return nil
@@ -111,22 +111,22 @@ func firstOf(found []listed, limit int) []listed {
 func (s *Store) Find(id string) (Info, bool) {
 	s.mu.Lock()
 	defer s.unlock()
-	if n := s.withText(id); n != nil && !n.displaced() {
+	if n := s.withText(id); n != nil && !s.displaced(n) {
 		return s.info(n, time.Now()), true
 	}
 	return Info{}, false
 }
 
 func (s *Store) info(n *session, now time.Time) Info {
-	end, _ := n.end()
+	end, _ := s.end(n)
 	limit := 0
 	if n.account != 0 {
 		limit = int(s.accounts.at(n.account).limit)
 	}
-	at, o := &n.scene.is, n.outcome()
+	at, o := s.scene(n), s.outcome(n)
 	return Info{
-		ID: n.idText(), Route: at.route, Host: at.host, Stream: at.stream.String(),
-		Address: n.address(), UserAgent: n.agent.is,
+		ID: s.idText(n), Route: at.route, Host: at.host, Stream: at.stream.String(),
+		Address: n.address(), UserAgent: s.agent(n),
 		User: o.User, Name: o.SessionName, Backend: o.Backend,
 		Started: s.time(n.started).Round(0), LastRequest: s.time(n.last).Round(0), Requests: uint64(n.requests),
 		Provisional: n.provisional, Ended: s.moment(now) >= end,
@@ -148,14 +148,14 @@ const maxHolds = 100_000
 func (s *Store) End(id string, hold time.Duration, user bool) (ended []string, err error) {
 	s.mu.Lock()
 	n := s.withText(id)
-	if n == nil || n.displaced() {
+	if n == nil || s.displaced(n) {
 		s.unlock()
 		return nil, nil
 	}
 	chosen := []*session{n}
-	holds := n.holdViewer(hold)
-	if name := n.user().name; user && name != "" {
-		chosen = s.choose(func(other *session) bool { return other == n || other.user().name == name })
+	holds := s.holdViewer(n, hold)
+	if name := s.user(n).name; user && name != "" {
+		chosen = s.choose(func(other *session) bool { return other == n || s.user(other).name == name })
 		holds = append(holds, holdUser(name, hold)...)
 	}
 	return s.endAll(chosen, holds)
@@ -168,7 +168,7 @@ func (s *Store) EndUser(user string, hold time.Duration) (ended []string, err er
 		return nil, nil // Nobody: backends that do not say who watches leave it empty.
 	}
 	s.mu.Lock()
-	return s.endAll(s.choose(func(n *session) bool { return n.user().name == user }), holdUser(user, hold))
+	return s.endAll(s.choose(func(n *session) bool { return s.user(n).name == user }), holdUser(user, hold))
 }
 
 // EndStream ends all sessions on a stream of a route, and keeps their viewers
@@ -177,10 +177,10 @@ func (s *Store) EndUser(user string, hold time.Duration) (ended []string, err er
 func (s *Store) EndStream(route, host, name string, hold time.Duration) (ended []string, err error) {
 	s.mu.Lock()
 	f := Filter{Route: route, Host: host, Stream: name}
-	chosen := s.choose(f.takes)
+	chosen := s.choose(func(n *session) bool { return s.chosen(&f, n) })
 	var holds []Revocation
 	for _, n := range chosen {
-		holds = append(holds, n.holdViewer(hold)...)
+		holds = append(holds, s.holdViewer(n, hold)...)
 	}
 	return s.endAll(chosen, holds)
 }
@@ -188,7 +188,7 @@ func (s *Store) EndStream(route, host, name string, hold time.Duration) (ended [
 func (s *Store) choose(takes func(*session) bool) []*session {
 	var chosen []*session
 	for r := ref(1); r < s.sessions.end(); r++ {
-		if n := s.sessions.look(r); n != nil && n.alive() && !n.displaced() && takes(n) {
+		if n := s.sessions.look(r); n != nil && n.alive() && !s.displaced(n) && takes(n) {
 			chosen = append(chosen, n)
 		}
 	}
@@ -196,13 +196,13 @@ func (s *Store) choose(takes func(*session) bool) []*session {
 }
 
 // holdViewer is the hold against a session's id and its viewer on its stream.
-func (n *session) holdViewer(hold time.Duration) []Revocation {
+func (s *Store) holdViewer(n *session, hold time.Duration) []Revocation {
 	if hold <= 0 {
 		return nil
 	}
-	p := n.place()
+	p := s.place(n)
 	return []Revocation{{
-		Session: n.id(), Viewer: p.viewer.addr.prefix(), UserAgent: p.viewer.userAgent,
+		Session: s.id(n), Viewer: p.viewer.addr.prefix(), UserAgent: p.viewer.userAgent,
 		Route: p.route, Scheme: p.scheme, Host: p.host, Stream: p.stream, Until: time.Now().Add(hold),
 	}}
 }
@@ -227,8 +227,8 @@ func (s *Store) endAll(chosen []*session, holds []Revocation) (ended []string, e
 	}
 	ids := make([]ID, 0, len(chosen))
 	for _, n := range chosen {
-		ids = append(ids, n.id())
-		ended = append(ended, n.idText())
+		ids = append(ids, s.id(n))
+		ended = append(ended, s.idText(n))
 		s.finish(n, Operator)
 	}
 	s.unlock()

@@ -241,21 +241,21 @@ func disorderOfUsers(s *Store) string {
 		if n.account == 0 {
 			continue
 		}
-		r, a := s.account(n.user())
-		if r != n.account || !slices.Contains(slices.Collect(s.lastUsed(a.roll, ofUser)), n) || n.displaced() || n.provisional {
-			return fmt.Sprintf("session %s counts for %s, and should not", n.idText(), n.user().name)
+		r, a := s.account(s.user(n))
+		if r != n.account || !slices.Contains(slices.Collect(s.lastUsed(a.roll, ofUser)), n) || s.displaced(n) || n.provisional {
+			return fmt.Sprintf("session %s counts for %s, and should not", s.idText(n), s.user(n).name)
 		}
 		var before instant
 		for n := range s.longestIdle(a.roll, ofUser) {
-			if n.active() < before {
-				return "the sessions of " + n.user().name + " are out of order"
+			if s.active(n) < before {
+				return "the sessions of " + s.user(n).name + " are out of order"
 			}
-			before = n.active()
+			before = s.active(n)
 		}
 		counted++
 	}
 	for _, n := range all {
-		if n.user().name != "" && !n.provisional && !n.displaced() {
+		if s.user(n).name != "" && !n.provisional && !s.displaced(n) {
 			counted--
 		}
 	}

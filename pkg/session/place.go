@@ -91,26 +91,26 @@ func (n *session) address() netip.Addr {
 
 func (n *session) network() network { return share(n.address()) }
 
-func (n *session) viewer() viewer {
-	v := viewer{addr: n.network(), userAgent: n.agent.is}
+func (s *Store) viewer(n *session) viewer {
+	v := viewer{addr: n.network(), userAgent: s.agent(n)}
 	if n.byAddress {
 		v.userAgent = ""
 	}
 	return v
 }
 
-func (n *session) place() place {
-	at := &n.scene.is
-	return place{route: at.route, scheme: at.scheme, host: at.host, stream: at.stream, viewer: n.viewer()}
+func (s *Store) place(n *session) place {
+	at := s.scene(n)
+	return place{route: at.route, scheme: at.scheme, host: at.host, stream: at.stream, viewer: s.viewer(n)}
 }
 
-func (n *session) isAt(p *place) bool {
-	at := &n.scene.is
-	return at.stream == p.stream && n.isOf(p)
+func (s *Store) isAt(n *session, p *place) bool {
+	at := s.scene(n)
+	return at.stream == p.stream && s.isOf(n, p)
 }
 
 // isOf tells whether a session is of a place's viewer, route and host.
-func (n *session) isOf(p *place) bool {
-	at := &n.scene.is
-	return at.host == p.host && at.scheme == p.scheme && at.route == p.route && n.viewer() == p.viewer
+func (s *Store) isOf(n *session, p *place) bool {
+	at := s.scene(n)
+	return at.host == p.host && at.scheme == p.scheme && at.route == p.route && s.viewer(n) == p.viewer
 }

@@ -28,12 +28,20 @@ type rare struct {
 	signedBy *Keys
 }
 
-// more is what few sessions have, to be changed.
-func (n *session) more() *rare {
-	if n.rare == nil {
-		n.rare = &rare{}
+// rare is what few sessions have, to be read; nil where this one has nothing of it.
+func (s *Store) rare(n *session) *rare {
+	if n.rare == 0 {
+		return nil
 	}
-	return n.rare
+	return s.rares.at(n.rare)
+}
+
+// more is the same, to be changed.
+func (s *Store) more(n *session) *rare {
+	if n.rare == 0 {
+		n.rare, _ = s.rares.take()
+	}
+	return s.rares.at(n.rare)
 }
 
 // visit is an address that joined by the id, and when it did last.
@@ -43,45 +51,45 @@ type visit struct {
 }
 
 // held is until when what was the session's is denied; 0 if no limit has ended it.
-func (n *session) held() instant {
-	if n.rare == nil {
-		return 0
+func (s *Store) held(n *session) instant {
+	if rare := s.rare(n); rare != nil {
+		return rare.held
 	}
-	return n.rare.held
+	return 0
 }
 
-func (n *session) returned() instant {
-	if n.rare == nil {
-		return 0
+func (s *Store) returned(n *session) instant {
+	if rare := s.rare(n); rare != nil {
+		return rare.returned
 	}
-	return n.rare.returned
+	return 0
 }
 
-func (n *session) retry() instant {
-	if n.rare == nil {
-		return 0
+func (s *Store) retry(n *session) instant {
+	if rare := s.rare(n); rare != nil {
+		return rare.retry
 	}
-	return n.rare.retry
+	return 0
 }
 
-func (n *session) failures() int {
-	if n.rare == nil {
-		return 0
+func (s *Store) failures(n *session) int {
+	if rare := s.rare(n); rare != nil {
+		return rare.failures
 	}
-	return n.rare.failures
+	return 0
 }
 
 // hand is the signed id to hand to the viewer; empty where there is none.
-func (n *session) hand() string {
-	if n.rare == nil {
-		return ""
+func (s *Store) hand(n *session) string {
+	if rare := s.rare(n); rare != nil {
+		return rare.hand
 	}
-	return n.rare.hand
+	return ""
 }
 
-func (n *session) signedBy() *Keys {
-	if n.rare == nil {
-		return nil
+func (s *Store) signedBy(n *session) *Keys {
+	if rare := s.rare(n); rare != nil {
+		return rare.signedBy
 	}
-	return n.rare.signedBy
+	return nil
 }

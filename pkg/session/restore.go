@@ -18,24 +18,24 @@ func (s *Store) record(n *session, now time.Time) Record {
 		}
 		return now.Round(0).Add(i.sub(s.moment(now)))
 	}
-	at, o := &n.scene.is, n.outcome()
+	at, o := s.scene(n), s.outcome(n)
 	r := Record{
-		ID: n.id(), Route: at.route, Host: at.host, Scheme: at.scheme, Stream: at.stream,
-		Addr: n.address(), UserAgent: n.agent.is, ByAddress: n.byAddress && n.agent.is != "",
-		Path: at.path, Query: n.raw(), Method: at.method, Proxy: at.proxy,
+		ID: s.id(n), Route: at.route, Host: at.host, Scheme: at.scheme, Stream: at.stream,
+		Addr: n.address(), UserAgent: s.agent(n), ByAddress: n.byAddress && s.agent(n) != "",
+		Path: at.path, Query: s.raw(n), Method: at.method, Proxy: at.proxy,
 		Backend: o.Backend, User: o.User, SessionName: o.SessionName,
-		Started: wall(n.started), Last: wall(n.used()), Answered: wall(n.answered),
-		AuthDuration: o.AuthDuration, Once: o.Once || n.provisional && n.rules.Once,
-		Requests: uint64(n.requests), Provisional: n.provisional, Returned: wall(n.returned()),
-		Idle: n.rules.Idle, Max: n.rules.Max, Grace: n.rules.Grace,
-		MaxSessions: o.MaxSessions, Unique: o.Unique, Held: wall(n.held()),
+		Started: wall(n.started), Last: wall(s.used(n)), Answered: wall(n.answered),
+		AuthDuration: o.AuthDuration, Once: o.Once || n.provisional && s.rules(n).Once,
+		Requests: uint64(n.requests), Provisional: n.provisional, Returned: wall(s.returned(n)),
+		Idle: s.rules(n).Idle, Max: s.rules(n).Max, Grace: s.rules(n).Grace,
+		MaxSessions: o.MaxSessions, Unique: o.Unique, Held: wall(s.held(n)),
 	}
-	if n.displaced() {
+	if s.displaced(n) {
 		// An altagate that knows of no Held must find it over.
 		r.Max, r.Grace = time.Nanosecond, 0
 	}
-	if n.rare != nil {
-		for _, v := range n.rare.from {
+	if rare := s.rare(n); rare != nil {
+		for _, v := range rare.from {
 			r.Addrs = append(r.Addrs, v.addr.prefix())
 		}
 	}
@@ -53,7 +53,7 @@ func (s *Store) restore(j Journal) error {
 	var kept []*session
 	for i := range records {
 		n := c.of(&records[i]).revived(&records[i])
-		if why, over := n.over(genesis); over {
+		if why, over := s.over(n, genesis); over {
 			s.restored(n)
 			s.lost(n, why)
 			continue
@@ -78,16 +78,16 @@ func (s *Store) restore(j Journal) error {
 
 // restored tells of a session that the Journal had.
 func (s *Store) restored(n *session) {
-	if n.displaced() {
+	if s.displaced(n) {
 		return
 	}
-	s.events = append(s.events, check.SessionStarted{SessionInfo: n.words(), Restored: true})
+	s.events = append(s.events, check.SessionStarted{SessionInfo: s.words(n), Restored: true})
 }
 
 // lost tells of the end of a session that is not taken over.
 func (s *Store) lost(n *session, why EndReason) {
-	s.dirty[n.id()] = true
-	if !n.displaced() {
+	s.dirty[s.id(n)] = true
+	if !s.displaced(n) {
 		s.events = append(s.events, s.ending(n, why))
 	}
 	s.release(n)
@@ -144,21 +144,21 @@ func (c clock) revived(r *Record) *session {
 		Proxy: r.Proxy, Route: r.Route, Method: r.Method, Scheme: r.Scheme, Host: r.Host,
 		Path: r.Path, Query: r.Query, Addr: r.Addr, UserAgent: r.UserAgent,
 	}, r.Route, r.Stream, r.ID, o)
-	n.rules = c.ruled(Rules{
+	c.store.obey(n, c.ruled(Rules{
 		Route: r.Route, Idle: r.Idle, Max: r.Max, Grace: r.Grace, AllowUnavailable: r.Provisional, Once: r.Once,
-	})
+	}))
 	n.started, n.last, n.answered, n.since = c.at(r.Started), c.at(r.Last), c.at(r.Answered), c.at(r.Started)
 	n.savedNow(n.last)
 	n.requests = uint32(min(r.Requests, math.MaxUint32)) //nolint:gosec // bounded just so
 	n.unsure, n.provisional, n.byAddress = r.Held.IsZero(), r.Provisional, r.ByAddress
 	if at := c.at(r.Returned); at != 0 {
-		n.more().returned = at
+		c.store.more(n).returned = at
 	}
 	if at := c.at(r.Held); at != 0 {
-		n.more().held = at
+		c.store.more(n).held = at
 	}
 	for _, a := range r.Addrs {
-		more := n.more()
+		more := c.store.more(n)
 		more.from = append(more.from, visit{networkOf(a), n.last})
 	}
 	return n

@@ -114,8 +114,8 @@ func (s *Store) leader(of network) *session {
 	return nil
 }
 
-// held is the roll of an address.
-func (s *Store) held(of network) roll {
+// together is the roll of an address.
+func (s *Store) together(of network) roll {
 	n := s.leader(of)
 	if n == nil {
 		return roll{}
@@ -125,7 +125,7 @@ func (s *Store) held(of network) roll {
 
 // change changes the roll of an address.
 func (s *Store) change(of network, how func(*roll)) {
-	before := s.held(of)
+	before := s.together(of)
 	if before.first != 0 {
 		s.at(before.first).leads = 0
 	}

@@ -56,19 +56,9 @@ type Join struct {
 }
 
 // session is one viewer watching one stream. The Store's lock guards it. There may be
-// millions: what many have in common is in words, what few need is in more, and what
-// has to do with the Store's indexes is a number and no pointer.
+// millions: what many have in common is in words, what few need is in rare, and there is
+// no pointer in it, so that the garbage collection need not look at any of them.
 type session struct {
-	// text is what the session alone has: its id as headers and logs spell it, the query
-	// that the backend was asked with, X-UserId and X-Session-Name.
-	text  string
-	rules *Rules
-	scene *word[scene]
-	// agent is the User-Agent of the check that the backend was asked about.
-	agent *word[string]
-	// reply is the backend's last.
-	reply *word[check.Outcome]
-	rare  *rare
 	// addr is the address of the check that the backend was asked about, as addrBits
 	// says: an IPv4 address, an IPv6 address, or none.
 	addr [16]byte
@@ -90,10 +80,15 @@ type session struct {
 	renewals uint32
 	// saved is what Last the journal has, in seconds.
 	saved uint32
-	// endOfQuery and endOfUser are ends in text.
-	endOfQuery, endOfUser uint32
 
+	passage
 	places
+	// agent is the User-Agent of the check that the backend was asked about, and reply
+	// the backend's last.
+	rules, scene, agent, reply ref
+	// rare is 0 where there is nothing rare about the session.
+	rare ref
+
 	addrBits uint8
 	// provisional is set while no backend has allowed the session: it was opened
 	// by a default.
@@ -106,102 +101,110 @@ type session struct {
 	unsure bool
 }
 
+func (s *Store) rules(n *session) *Rules         { return s.ruled.at(n.rules).is }
+func (s *Store) scene(n *session) *scene         { return &s.scenes.at(n.scene).is }
+func (s *Store) agent(n *session) string         { return s.agents.at(n.agent).is }
+func (s *Store) reply(n *session) *check.Outcome { return &s.replies.at(n.reply).is }
+
+// obey has other rules be a session's.
+func (s *Store) obey(n *session, rules *Rules) {
+	if n.rules != 0 {
+		s.ruled.drop(n.rules)
+	}
+	n.rules = s.ruled.take(rules, func(r *Rules) *Rules { return r })
+}
+
 // idSize is how many bytes an ID's text has.
 const idSize = 2 * len(ID{})
 
-func (n *session) idText() string { return n.text[:idSize] }
+func (s *Store) idText(n *session) string { return s.text(n)[:idSize] }
 
-func (n *session) id() ID {
-	id, _ := parseID(n.idText())
+func (s *Store) id(n *session) ID {
+	id, _ := parseID(s.idText(n))
 	return id
 }
 
 // raw is the query that the backend was asked with.
-func (n *session) raw() string { return n.text[idSize:n.endOfQuery] }
+func (s *Store) raw(n *session) string { return s.text(n)[idSize:n.endOfQuery] }
 
 // user is whom the backend knows the viewer as; its name is empty where it did not say.
-func (n *session) user() user {
-	return user{n.reply.is.Backend, n.text[n.endOfQuery:n.endOfUser]}
+func (s *Store) user(n *session) user {
+	return user{s.reply(n).Backend, s.text(n)[n.endOfQuery:n.endOfUser]}
 }
 
-func (n *session) outcome() check.Outcome {
-	o := n.reply.is
-	o.Session, o.User, o.SessionName = n.idText(), n.text[n.endOfQuery:n.endOfUser], n.text[n.endOfUser:]
+func (s *Store) outcome(n *session) check.Outcome {
+	o, text := *s.reply(n), s.text(n)
+	o.Session, o.User, o.SessionName = text[:idSize], text[n.endOfQuery:n.endOfUser], text[n.endOfUser:]
 	return o
 }
 
-// write writes what the session alone has.
-func (n *session) write(id, query, user, name string) {
-	n.text = id + query + user + name
-	n.endOfQuery = uint32(idSize + len(query))            //nolint:gosec // There is no such query.
-	n.endOfUser = uint32(idSize + len(query) + len(user)) //nolint:gosec // The same.
-}
-
-func (n *session) terms() terms {
-	t := terms{query: n.raw(), known: n.scene.is.known, clear: n.raw(), closed: n.scene.is.closed}
-	if n.rare == nil {
+func (s *Store) terms(n *session) terms {
+	at, raw := s.scene(n), s.raw(n)
+	t := terms{query: raw, known: at.known, clear: raw, closed: at.closed}
+	rare := s.rare(n)
+	if rare == nil {
 		return t
 	}
-	if n.rare.query != nil {
-		t.query = *n.rare.query
+	if rare.query != nil {
+		t.query = *rare.query
 	}
-	if n.rare.clear != nil {
-		t.clear = *n.rare.clear
+	if rare.clear != nil {
+		t.clear = *rare.clear
 	}
 	return t
 }
 
 // request is the check that the backend was asked about, and is asked again.
-func (n *session) request() *check.Request {
-	at := &n.scene.is
+func (s *Store) request(n *session) *check.Request {
+	at := s.scene(n)
 	return &check.Request{
-		Proxy: at.proxy, Route: at.named, Method: at.method, Scheme: at.scheme, Host: at.host, Path: at.path, Query: n.raw(),
-		Addr: n.address(), UserAgent: n.agent.is,
+		Proxy: at.proxy, Route: at.named, Method: at.method, Scheme: at.scheme, Host: at.host, Path: at.path, Query: s.raw(n),
+		Addr: n.address(), UserAgent: s.agent(n),
 	}
 }
 
 // validity is N, the X-AuthDuration of the last answer; 0 where there was none.
-func (n *session) validity() time.Duration { return n.reply.is.AuthDuration }
+func (s *Store) validity(n *session) time.Duration { return s.reply(n).AuthDuration }
 
 // asksAgain tells whether the session's question is ever repeated.
-func (n *session) asksAgain() bool {
+func (s *Store) asksAgain(n *session) bool {
 	switch {
-	case n.displaced():
+	case s.displaced(n):
 		return false
 	case n.provisional:
-		return !n.rules.Once
+		return !s.rules(n).Once
 	default:
-		return n.validity() > 0 && !n.reply.is.Once
+		return s.validity(n) > 0 && !s.reply(n).Once
 	}
 }
 
 // isOfToken tells whether a token opened the session that proves by itself that its
 // viewer may watch. No backend knows of it, so there is none whose absence it could
 // outlive, and its validity, which can be long, is no reason to hold it without requests.
-func (n *session) isOfToken() bool { return n.reply.is.Backend == check.SecureToken }
+func (s *Store) isOfToken(n *session) bool { return s.reply(n).Backend == check.SecureToken }
 
 // used is when the session was last used, or may have been.
-func (n *session) used() instant {
-	if n.rare == nil {
-		return n.last
+func (s *Store) used(n *session) instant {
+	if rare := s.rare(n); rare != nil {
+		return max(n.last, rare.spared)
 	}
-	return max(n.last, n.rare.spared)
+	return n.last
 }
 
 // end is when the session ends by itself, and why.
-func (n *session) end() (at instant, why EndReason) {
-	if n.displaced() {
-		return n.rare.held, Limit
+func (s *Store) end(n *session) (at instant, why EndReason) {
+	if s.displaced(n) {
+		return s.held(n), Limit
 	}
-	at, why = n.used().add(max(n.rules.idle(), n.validity())), Idle
-	if n.isOfToken() {
-		at = n.used().add(n.rules.idle())
+	at, why = s.used(n).add(max(s.rules(n).idle(), s.validity(n))), Idle
+	if s.isOfToken(n) {
+		at = s.used(n).add(s.rules(n).idle())
 	}
-	if limit := n.started.add(n.rules.max()); limit < at {
+	if limit := n.started.add(s.rules(n).max()); limit < at {
 		at, why = limit, Max
 	}
-	if n.reply.is.Once && n.validity() > 0 && !n.provisional {
-		if over := n.answered.add(n.validity()); over < at {
+	if s.reply(n).Once && s.validity(n) > 0 && !n.provisional {
+		if over := n.answered.add(s.validity(n)); over < at {
 			at, why = over, Expired
 		}
 	}
@@ -210,22 +213,22 @@ func (n *session) end() (at instant, why EndReason) {
 
 // grace is how long the session lives on after its end by itself. One that no
 // backend has allowed does not: while a newcomer would be let in, so is its viewer.
-func (n *session) grace() time.Duration {
-	if n.provisional || n.displaced() || n.isOfToken() {
+func (s *Store) grace(n *session) time.Duration {
+	if n.provisional || s.displaced(n) || s.isOfToken(n) {
 		return 0
 	}
-	return n.rules.Grace
+	return s.rules(n).Grace
 }
 
 // due is when the session's question must have been answered again; 0 if never.
-func (n *session) due() instant {
+func (s *Store) due(n *session) instant {
 	switch {
-	case n.displaced():
+	case s.displaced(n):
 		return 0
 	case n.provisional:
-		return n.returned()
-	case n.validity() > 0 && !n.reply.is.Once:
-		return n.answered.add(n.validity())
+		return s.returned(n)
+	case s.validity(n) > 0 && !s.reply(n).Once:
+		return n.answered.add(s.validity(n))
 	default:
 		return 0
 	}
@@ -234,9 +237,9 @@ func (n *session) due() instant {
 // stands tells whether a session that has ended by itself, and whose grace is not
 // over, counts while the backend cannot be asked: one that a backend has allowed,
 // and that has the grace of its question left, too.
-func (n *session) stands(now instant) bool {
-	due := n.due()
-	return !n.provisional && !n.isOfToken() && (due == 0 || now < due.add(n.rules.Grace))
+func (s *Store) stands(n *session, now instant) bool {
+	due := s.due(n)
+	return !n.provisional && !s.isOfToken(n) && (due == 0 || now < due.add(s.rules(n).Grace))
 }
 
 func (r *Rules) idle() time.Duration { return orDefault(r.Idle, DefaultIdle) }

@@ -42,10 +42,10 @@ func (s *Store) Settle(rules *Rules, r *check.Request, j Joined, id ID, d check.
 
 // stand is the decision that a session in its grace makes, if it still is.
 func (s *Store) stand(n *session, d check.Decision, now instant) check.Decision {
-	if n == nil || !n.stands(now) {
+	if n == nil || !s.stands(n, now) {
 		return check.Decision{Reason: check.Unanswered, Outcome: d.Outcome}
 	}
-	if why, over := n.over(now); over {
+	if why, over := s.over(n, now); over {
 		s.finish(n, why)
 		return check.Decision{Reason: check.Unanswered, Outcome: d.Outcome}
 	}
@@ -74,7 +74,7 @@ func (s *Store) admit(rules *Rules, r *check.Request, name stream.Name, id ID, d
 		s.displaceAll(gone, at)
 		s.touch(old, at)
 		s.sign(old)
-		d.Session, d.ID = old.idText(), old.hand()
+		d.Session, d.ID = s.idText(old), s.hand(old)
 		return d
 	}
 	if !s.room(n.network(), false, at) {
@@ -82,14 +82,14 @@ func (s *Store) admit(rules *Rules, r *check.Request, name stream.Name, id ID, d
 		return check.Decision{Reason: check.Overload, Status: http.StatusServiceUnavailable, Outcome: d.Outcome}
 	}
 	s.displaceAll(gone, at)
-	n = s.open(n)
-	d.Session, d.ID = n.idText(), n.hand()
+	s.open(n)
+	d.Session, d.ID = s.idText(n), s.hand(n)
 	return d
 }
 
 // equal is the session in the place of one that is made, and with its query.
 func (s *Store) equal(n *session) *session {
-	p, terms := n.place(), n.terms()
+	p, terms := s.place(n), s.terms(n)
 	return s.exactly(&p, terms.query)
 }
 
@@ -97,9 +97,9 @@ func (s *Store) equal(n *session) *session {
 // whether it did: a live one of the same viewer and query is the same viewing, or
 // that of an equal box, and stays.
 func (s *Store) replaces(old *session, now instant) bool {
-	end, why := old.end()
+	end, why := s.end(old)
 	switch {
-	case now >= end || old.displaced():
+	case now >= end || s.displaced(old):
 		s.finish(old, why)
 	case old.provisional:
 		s.finish(old, Confirmed)
@@ -118,15 +118,16 @@ func (s *Store) admitProvisional(rules *Rules, r *check.Request, name stream.Nam
 		s.release(n)
 		return d
 	}
-	n = s.open(n)
-	d.Session, d.ID = n.idText(), n.hand()
+	s.open(n)
+	d.Session, d.ID = s.idText(n), s.hand(n)
 	return d
 }
 
 // prepare makes the session that a request would open. It is opened, or released.
 func (s *Store) prepare(rules *Rules, r *check.Request, name stream.Name, id ID, d check.Decision, now instant) *session {
 	n := s.build(r, rules.Route, name, id, d.Outcome)
-	n.rules, n.byAddress = rules, rules.Join.Address
+	s.obey(n, rules)
+	n.byAddress = rules.Join.Address
 	n.started, n.last, n.answered, n.since, n.requests = now, now, now, now, 1
 	s.sign(n)
 	return n
@@ -136,38 +137,43 @@ func (s *Store) prepare(rules *Rules, r *check.Request, name stream.Name, id ID,
 // of the request, whose ids are others' secrets and no part of the question.
 func (s *Store) build(r *check.Request, route string, name stream.Name, id ID, o check.Outcome) *session {
 	t := newTerms(r.Query)
-	n := &session{
-		scene: s.scenes.take(scene{
-			route: route, scheme: r.Scheme, host: r.Host, stream: name, proxy: r.Proxy, named: r.Route, method: r.Method, path: r.Path,
-			known: t.known, closed: t.closed,
-		}, scene.cloned),
-		agent: s.agents.take(r.UserAgent, strings.Clone),
-		reply: s.replies.take(replyOf(o), clonedReply),
-		addr:  r.Addr.As16(), addrBits: uint8(r.Addr.BitLen()), //nolint:gosec // 128 at the most
-	}
-	n.write(id.String(), r.Query, o.User, o.SessionName)
+	at, n := s.sessions.take()
+	n.ref = at
+	n.scene = s.scenes.take(scene{
+		route: route, scheme: r.Scheme, host: r.Host, stream: name, proxy: r.Proxy, named: r.Route, method: r.Method, path: r.Path,
+		known: t.known, closed: t.closed,
+	}, scene.cloned)
+	n.agent = s.agents.take(r.UserAgent, strings.Clone)
+	n.reply = s.replies.take(replyOf(o), clonedReply)
+	n.addr, n.addrBits = r.Addr.As16(), uint8(r.Addr.BitLen()) //nolint:gosec // 128 at the most
+	s.write(n, id.String(), r.Query, o.User, o.SessionName)
 	if t.query != r.Query {
-		n.more().query = &t.query
+		s.more(n).query = &t.query
 	}
 	if t.clear != r.Query {
-		n.more().clear = &t.clear
+		s.more(n).clear = &t.clear
 	}
 	return n
 }
 
-// release gives back what a session has in common with others.
+// release gives back all that a session takes, which is in no index.
 func (s *Store) release(n *session) {
+	s.erase(n)
+	if n.rare != 0 {
+		s.rares.drop(n.rare)
+	}
+	s.ruled.drop(n.rules)
 	s.scenes.drop(n.scene)
 	s.agents.drop(n.agent)
 	s.replies.drop(n.reply)
+	s.sessions.drop(n.ref)
 }
 
-// open puts a new session into the Store, and says so. It gives it as it is there.
-func (s *Store) open(made *session) *session {
-	n := s.insert(made)
-	s.events = append(s.events, check.SessionStarted{SessionInfo: n.words()})
+// open puts a new session into the indexes, and says so.
+func (s *Store) open(n *session) {
+	s.insert(n)
+	s.events = append(s.events, check.SessionStarted{SessionInfo: s.words(n)})
 	s.watchShare(n)
-	return n
 }
 
 // manySessions is how many there must be before one address's share of them says
@@ -183,17 +189,17 @@ func (s *Store) watchShare(n *session) {
 		return
 	}
 	if s.hidden != (network{}) {
-		mine := int(s.held(s.hidden).count)
+		mine := int(s.together(s.hidden).count)
 		if mine > total/2 {
 			return
 		}
 		s.events = append(s.events, check.ViewersHidden{Addr: s.hidden.prefix().Addr(), Sessions: mine, Total: total})
 		s.hidden = network{}
 	}
-	if of := n.network(); int(s.held(of).count) > total/2 {
+	if of := n.network(); int(s.together(of).count) > total/2 {
 		s.hidden = of
 		s.events = append(s.events, check.ViewersHidden{
-			Hidden: true, Addr: of.prefix().Addr(), Sessions: int(s.held(of).count), Total: total,
+			Hidden: true, Addr: of.prefix().Addr(), Sessions: int(s.together(of).count), Total: total,
 		})
 	}
 }
@@ -202,9 +208,9 @@ func (s *Store) watchShare(n *session) {
 func (s *Store) denied(rules *Rules, r *check.Request, j Joined, entry bool, now time.Time) {
 	s.denials.add(denialOf(rules, r), check.RecentDenial, now)
 	// The very question that had opened it: it is over, grace and all.
-	if n := s.withText(j.standing); n != nil && n.scene.is.path == r.Path {
-		if terms := n.terms(); terms.same(r.Query) {
-			_, why := n.end()
+	if n := s.withText(j.standing); n != nil && s.scene(n).path == r.Path {
+		if terms := s.terms(n); terms.same(r.Query) {
+			_, why := s.end(n)
 			s.finish(n, why)
 		}
 	}
@@ -219,12 +225,12 @@ func (s *Store) denied(rules *Rules, r *check.Request, j Joined, entry bool, now
 func (s *Store) watches(rules *Rules, r *check.Request, now instant) bool {
 	v := viewerOf(rules, r)
 	tried := 0
-	for n := range s.lastUsed(s.held(v.addr), ofAddress) {
+	for n := range s.lastUsed(s.together(v.addr), ofAddress) {
 		if tried++; tried > maxCandidates {
 			return false
 		}
-		end, _ := n.end()
-		if !n.displaced() && n.viewer() == v && n.scene.is.route == rules.Route && n.scene.is.host == r.Host && now < end {
+		end, _ := s.end(n)
+		if !s.displaced(n) && s.viewer(n) == v && s.scene(n).route == rules.Route && s.scene(n).host == r.Host && now < end {
 			return true
 		}
 	}
@@ -245,7 +251,7 @@ func (s *Store) Renew(q *Question, o check.Outcome) {
 	defer s.unlock()
 	at := s.moment(now)
 	n := s.withText(q.Session)
-	if n == nil || n.displaced() {
+	if n == nil || s.displaced(n) {
 		return // Its end came first, and stands.
 	}
 	n.asking = false
@@ -265,7 +271,7 @@ func (s *Store) Renew(q *Question, o check.Outcome) {
 		s.finish(n, Denied)
 		return
 	default:
-		more := n.more()
+		more := s.more(n)
 		more.retry = at.add(backOff(more.failures))
 		more.failures++
 	}
@@ -282,23 +288,25 @@ func (s *Store) renewed(n *session, o check.Outcome, now instant) bool {
 		n.provisional = false
 		s.pushFront(&s.paid, ofAll, n)
 	}
-	changed := n.account == 0 && o.User != "" || n.account != 0 && n.user() != knownAs(&o)
+	changed := n.account == 0 && o.User != "" || n.account != 0 && s.user(n) != knownAs(&o)
 	if changed {
 		s.disenrol(n) // as the user that it was
 	}
 	s.replies.drop(n.reply)
 	n.reply = s.replies.take(replyOf(o), clonedReply)
-	if before := n.outcome(); before.User != o.User || before.SessionName != o.SessionName {
-		n.write(n.idText(), n.raw(), o.User, o.SessionName)
+	if before := s.outcome(n); before.User != o.User || before.SessionName != o.SessionName {
+		id, query := s.idText(n), s.raw(n)
+		s.erase(n)
+		s.write(n, id, query, o.User, o.SessionName)
 	}
 	n.answered = now
-	if n.rare != nil {
-		n.rare.failures, n.rare.retry = 0, 0
+	if rare := s.rare(n); rare != nil {
+		rare.failures, rare.retry = 0, 0
 	}
 	if changed {
 		return s.changesUser(n, now)
 	}
-	if !n.isActive(now) {
+	if !s.isActive(n, now) {
 		if n.account != 0 {
 			s.accounts.at(n.account).told(&o, now)
 		}
@@ -313,7 +321,7 @@ func (s *Store) renewed(n *session, o check.Outcome, now instant) bool {
 // of that one's.
 func (s *Store) changesUser(n *session, now instant) bool {
 	since := s.began(n, now)
-	n.more().active, n.since = now, since
+	s.more(n).active, n.since = now, since
 	gone, stays := s.crowd(n, true, now)
 	s.displaceAll(gone, now)
 	if !stays {

@@ -6,7 +6,7 @@ import "math/bits"
 type ref uint32
 
 // chunkSize is how many slots are allocated at a time.
-const chunkSize = 512
+const chunkSize = 128
 
 // slab holds many values of a type with nothing between them, and names them by numbers
 // of half a pointer's size. The lowest slots are used first, and a chunk without any
@@ -24,14 +24,14 @@ type chunk[T any] struct {
 	slots *[chunkSize]T
 	used  int
 	// free is the first free slot, and next the one after each; chunkSize ends them.
-	free uint16
-	next [chunkSize]uint16
+	free uint8
+	next [chunkSize]uint8
 }
 
 func newChunk[T any]() *chunk[T] {
 	c := &chunk[T]{slots: new([chunkSize]T)}
 	for i := range c.next {
-		c.next[i] = uint16(i + 1) //nolint:gosec // at most chunkSize
+		c.next[i] = uint8(i + 1) //nolint:gosec // at most chunkSize
 	}
 	return c
 }
@@ -83,7 +83,7 @@ func (s *slab[T]) drop(r ref) {
 	c := s.chunks[n]
 	var none T
 	c.slots[i] = none
-	c.next[i], c.free = c.free, uint16(i) //nolint:gosec // below chunkSize
+	c.next[i], c.free = c.free, uint8(i) //nolint:gosec // below chunkSize
 	c.used--
 	s.open[n/64] |= 1 << (n % 64)
 	s.lowest = min(s.lowest, n/64)

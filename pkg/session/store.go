@@ -54,12 +54,16 @@ type Store struct {
 	byID, byPlace, byExact, addresses, users *table
 	// paid and provisional hold every session.
 	paid, provisional roll
-	scenes            words[scene]
-	agents            words[string]
-	replies           words[check.Outcome]
-	agenda            agenda
-	denials           denials
-	holds             holds
+	// What sessions have in common, and what is rare about some.
+	ruled   words[*Rules]
+	scenes  words[scene]
+	agents  words[string]
+	replies words[check.Outcome]
+	rares   slab[rare]
+	texts   texts
+	agenda  agenda
+	denials denials
+	holds   holds
 	// changes counts who came to and went from any account.
 	changes uint64
 	// buffers are room for the streams that a path may belong to.
@@ -112,7 +116,7 @@ func New(c Config) (*Store, error) {
 	}
 	s := &Store{
 		config: c, epoch: time.Now(), seed: maphash.MakeSeed(),
-		scenes: newWords[scene](), agents: newWords[string](), replies: newWords[check.Outcome](),
+		ruled: newWords[*Rules](), scenes: newWords[scene](), agents: newWords[string](), replies: newWords[check.Outcome](),
 		denials: newDenials(c.Limit), holds: newHolds(), dirty: map[ID]bool{}, hinted: map[string]bool{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), background: make(chan struct{}, maxBackground),
 	}

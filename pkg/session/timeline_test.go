@@ -260,15 +260,15 @@ func disorder(s *Store) string {
 	all := allOf(s)
 	shared, usesOfScenes := 0, 0
 	for _, n := range all {
-		p, terms := n.place(), n.terms()
-		if s.withID(n.id()) != n || s.exactly(&p, terms.query) != n || !slices.Contains(placed(s, &p), n) {
-			return fmt.Sprintf("session %s is out of its place", n.idText())
+		p, terms := s.place(n), s.terms(n)
+		if s.withID(s.id(n)) != n || s.exactly(&p, terms.query) != n || !slices.Contains(placed(s, &p), n) {
+			return fmt.Sprintf("session %s is out of its place", s.idText(n))
 		}
 		if n.older != 0 && s.at(n.older).newer != n.ref || n.newer != 0 && s.at(n.newer).older != n.ref {
-			return fmt.Sprintf("session %s has one beside it that has another", n.idText())
+			return fmt.Sprintf("session %s has one beside it that has another", s.idText(n))
 		}
 		if n.leads != 0 {
-			for mine := range s.lastUsed(s.held(n.network()), ofAddress) {
+			for mine := range s.lastUsed(s.together(n.network()), ofAddress) {
 				if mine.network() != n.network() {
 					return "a session counts for another address"
 				}
@@ -284,10 +284,13 @@ func disorder(s *Store) string {
 			return "the agenda is out of order"
 		}
 	}
-	for _, w := range s.scenes.known {
-		for ; w != nil; w = w.next {
-			usesOfScenes += w.uses
+	for _, r := range s.scenes.known {
+		for ; r != 0; r = s.scenes.at(r).next {
+			usesOfScenes += s.scenes.at(r).uses
 		}
+	}
+	if wrong := disorderOfTexts(s, all); wrong != "" {
+		return wrong
 	}
 	total := len(all)
 	for what, count := range map[string]int{
@@ -297,6 +300,29 @@ func disorder(s *Store) string {
 	} {
 		if count != total {
 			return fmt.Sprintf("there are %d sessions, and %d %s", total, count, what)
+		}
+	}
+	return ""
+}
+
+// disorderOfTexts gives what is wrong about where sessions have their texts.
+func disorderOfTexts(s *Store, all []*session) string {
+	live := map[uint32]int{}
+	for _, n := range all {
+		live[n.block] += int(n.endOfWhole)
+		if b := s.texts.blocks[n.block]; b == nil || !slices.Contains(b.owners, n.ref) || b.text.String() != s.texts.whole[n.block] {
+			return fmt.Sprintf("the text of session %s is not where it should be", s.idText(n))
+		}
+	}
+	for i, b := range s.texts.blocks {
+		switch {
+		case b == nil && (s.texts.whole[i] != "" || !slices.Contains(s.texts.unused, uint32(i))):
+			return "a block was given up and is still there"
+		case b == nil:
+		case b.live != live[uint32(i)]:
+			return fmt.Sprintf("a block has %d bytes of texts, and counts %d", live[uint32(i)], b.live)
+		case uint32(i) != s.texts.current && 2*b.live < b.text.Len():
+			return "most of a block is of no use"
 		}
 	}
 	return ""

@@ -46,18 +46,19 @@ func limitOf(o *check.Outcome) int {
 
 // displaced tells whether a limit has ended the session. It stays in the Store to keep
 // out what was its, and counts for nothing else.
-func (n *session) displaced() bool { return n.rare != nil && n.rare.held != 0 }
+func (s *Store) displaced(n *session) bool { return s.held(n) != 0 }
 
 // isActive tells whether a session counts for the limit of its user: it asked within
 // 60 s.
-func (n *session) isActive(now instant) bool { return now.sub(n.active()) < restless }
+func (s *Store) isActive(n *session, now instant) bool { return now.sub(s.active(n)) < restless }
 
 // active is when a session asked last, as far as a limit goes. One that may have asked
 // before a restart, without that having been kept, counts rather too long than not at all.
-func (n *session) active() instant {
+func (s *Store) active(n *session) instant {
+	rare := s.rare(n)
 	switch {
-	case n.rare != nil && n.rare.active != 0:
-		return n.rare.active
+	case rare != nil && rare.active != 0:
+		return rare.active
 	case n.unsure:
 		return max(n.last, min(n.last.add(savedAtLeast), genesis))
 	default:
@@ -93,7 +94,7 @@ func (a *account) told(o *check.Outcome, at instant) (lowered bool) {
 func (s *Store) account(of user) (ref, *account) {
 	for r := *s.users.bucket(of.hash(s.seed)); r != 0; {
 		a := s.accounts.at(r)
-		if s.at(a.first).user() == of {
+		if s.user(s.at(a.first)) == of {
 			return r, a
 		}
 		r = a.next
@@ -110,7 +111,7 @@ func (s *Store) changed(a *account) {
 // enrol has a session stand among those of its user, if one is known, as the last
 // that asked.
 func (s *Store) enrol(n *session) {
-	of := n.user()
+	of := s.user(n)
 	if of.name == "" || n.provisional {
 		return
 	}
@@ -124,7 +125,7 @@ func (s *Store) enrol(n *session) {
 	if !known {
 		s.users.put(r, of.hash(s.seed))
 	}
-	o := n.outcome()
+	o := s.outcome(n)
 	a.told(&o, n.answered)
 	s.changed(a)
 }
@@ -137,7 +138,7 @@ func (s *Store) disenrol(n *session) {
 	}
 	a := s.accounts.at(r)
 	if a.count == 1 {
-		s.users.cut(r, n.user().hash(s.seed)) // while there is one that tells whose it is
+		s.users.cut(r, s.user(n).hash(s.seed)) // while there is one that tells whose it is
 	}
 	s.unlink(&a.roll, ofUser, n)
 	s.changed(a)
@@ -153,12 +154,13 @@ func (s *Store) countFor(n *session, now instant) {
 		return
 	}
 	a := s.accounts.at(n.account)
-	if !n.isActive(now) {
+	if !s.isActive(n, now) {
 		n.since = s.began(n, now)
 		s.changed(a)
 	}
-	if n.unsure = false; n.rare != nil {
-		n.rare.active = 0
+	n.unsure = false
+	if rare := s.rare(n); rare != nil {
+		rare.active = 0
 	}
 	s.toFront(&a.roll, ofUser, n)
 }
@@ -167,27 +169,27 @@ func (s *Store) countFor(n *session, now instant) {
 // user: now, or with the sessions of his that are active.
 func (s *Store) began(n *session, now instant) instant {
 	at := now
-	_, a := s.account(n.user())
+	_, a := s.account(s.user(n))
 	if a == nil {
 		return at
 	}
 	tried := 0
-	for other := range s.active(a, now) {
+	for other := range s.watching(a, now) {
 		if tried++; tried > maxCandidates {
 			break
 		}
-		if other.since < at && other.viewer().like(n.viewer()) {
+		if other.since < at && s.viewer(other).like(s.viewer(n)) {
 			at = other.since
 		}
 	}
 	return at
 }
 
-// active gives the sessions that are active, the one that asked last first.
-func (s *Store) active(a *account, now instant) func(yield func(*session) bool) {
+// watching gives the sessions that are active, the one that asked last first.
+func (s *Store) watching(a *account, now instant) func(yield func(*session) bool) {
 	return func(yield func(*session) bool) {
 		for n := range s.lastUsed(a.roll, ofUser) {
-			if !n.isActive(now) || !yield(n) {
+			if !s.isActive(n, now) || !yield(n) {
 				return
 			}
 		}
@@ -224,7 +226,7 @@ func (s *Store) full(a *account, limit int, v viewer, sure bool, now instant) bo
 // active, or may not have been before a restart, needs a place for its viewer as a
 // newcomer does, but takes none away.
 func (s *Store) resumes(n *session, now instant) bool {
-	if n.account == 0 || n.isActive(now) && !n.unsure {
+	if n.account == 0 || s.isActive(n, now) && !n.unsure {
 		return true
 	}
 	if !s.stillFull(n, now) {
@@ -238,16 +240,17 @@ func (s *Store) resumes(n *session, now instant) bool {
 
 // stillFull tells whether there is no place for the viewer of a session.
 func (s *Store) stillFull(n *session, now instant) bool {
-	_, a := s.account(n.user())
+	_, a := s.account(s.user(n))
+	rare := s.rare(n)
 	switch {
 	case a == nil:
 		return false
-	case n.rare != nil && n.rare.judged.changes == a.changes && now.sub(n.rare.judged.at) < judgedFor:
+	case rare != nil && rare.judged.changes == a.changes && now.sub(rare.judged.at) < judgedFor:
 		return true
-	case !s.full(a, int(a.limit), n.viewer(), n.unsure, now):
+	case !s.full(a, int(a.limit), s.viewer(n), n.unsure, now):
 		return false
 	}
-	n.more().judged = judgement{a.changes, now}
+	s.more(n).judged = judgement{a.changes, now}
 	return true
 }
 
@@ -278,8 +281,8 @@ type watcher struct {
 // since a time if by no session yet.
 func (s *Store) watchers(a *account, v viewer, since, now instant) (all []*watcher, mine *watcher) {
 	anyAgent := map[network]bool{v.addr: v.userAgent == ""}
-	for n := range s.active(a, now) {
-		if v := n.viewer(); v.userAgent == "" {
+	for n := range s.watching(a, now) {
+		if v := s.viewer(n); v.userAgent == "" {
 			anyAgent[v.addr] = true
 		}
 	}
@@ -299,8 +302,8 @@ func (s *Store) watchers(a *account, v viewer, since, now instant) (all []*watch
 		}
 		return w
 	}
-	for n := range s.active(a, now) {
-		w := of(n.viewer(), n.since)
+	for n := range s.watching(a, now) {
+		w := of(s.viewer(n), n.since)
 		w.sessions = append(w.sessions, n)
 		w.sure = w.sure || !n.unsure
 	}
@@ -313,17 +316,17 @@ func (s *Store) watchers(a *account, v viewer, since, now instant) (all []*watch
 // stays tells whether the session's own viewer stays. A newcomer's session is not yet
 // among its user's.
 func (s *Store) crowd(n *session, newcomer bool, now instant) (gone []*watcher, stays bool) {
-	_, a := s.account(n.user())
+	_, a := s.account(s.user(n))
 	if a == nil {
 		return nil, true
 	}
-	o := n.outcome()
+	o := s.outcome(n)
 	lowered := a.told(&o, n.answered)
 	limit := limitOf(&o)
 	if limit == 0 || int(a.count) < limit {
 		return nil, true
 	}
-	all, mine := s.watchers(a, n.viewer(), n.since, now)
+	all, mine := s.watchers(a, s.viewer(n), n.since, now)
 	if len(all) <= limit || len(mine.sessions) > 0 && !lowered {
 		return nil, true // Who watches may watch something else.
 	}
@@ -368,11 +371,11 @@ func (s *Store) displaceAll(gone []*watcher, now instant) {
 func (s *Store) displace(n *session, now instant) {
 	s.events = append(s.events, s.ending(n, Limit))
 	s.disenrol(n)
-	n.more().held, n.unsure = now.add(silence), false
+	s.more(n).held, n.unsure = now.add(silence), false
 	// It is the first to go where there is no room.
 	s.toBack(s.order(n), ofAll, n)
 	s.change(n.network(), func(mine *roll) { s.toBack(mine, ofAddress, n) })
-	s.agenda.move(n, n.held())
+	s.agenda.move(n, s.held(n))
 	s.mark(n)
 	n.savedNow(now)
 	s.nudge()
@@ -385,7 +388,7 @@ func (f *finder) retry(n *session) {
 		f.store.remove(n)
 		return
 	}
-	n.more().held = f.now.add(silence)
+	f.store.more(n).held = f.now.add(silence)
 	if f.now.sub(n.savedAt()) >= silence/4 {
 		f.store.mark(n)
 		n.savedNow(f.now)

@@ -14,50 +14,55 @@ type word[T comparable] struct {
 	is   T
 	uses int
 	hash uint64
-	next *word[T] // of the same hash
+	next ref // of the same hash
 }
 
 // words are those of one kind. A word that nobody uses any longer is dropped.
 type words[T comparable] struct {
+	slab[word[T]]
 	seed  maphash.Seed
-	known map[uint64]*word[T]
+	known map[uint64]ref
 }
 
 func newWords[T comparable]() words[T] {
-	return words[T]{seed: maphash.MakeSeed(), known: map[uint64]*word[T]{}}
+	return words[T]{seed: maphash.MakeSeed(), known: map[uint64]ref{}}
 }
 
 // take gives the word for a value, of which clone makes one to keep.
-func (w *words[T]) take(value T, clone func(T) T) *word[T] {
+func (w *words[T]) take(value T, clone func(T) T) ref {
 	hash := maphash.Comparable(w.seed, value)
-	for known := w.known[hash]; known != nil; known = known.next {
+	for r := w.known[hash]; r != 0; {
+		known := w.at(r)
 		if known.is == value {
 			known.uses++
-			return known
+			return r
 		}
+		r = known.next
 	}
-	made := &word[T]{is: clone(value), uses: 1, hash: hash, next: w.known[hash]}
-	w.known[hash] = made
-	return made
+	r, made := w.slab.take()
+	*made = word[T]{is: clone(value), uses: 1, hash: hash, next: w.known[hash]}
+	w.known[hash] = r
+	return r
 }
 
 // drop ends a use of a word.
-func (w *words[T]) drop(gone *word[T]) {
+func (w *words[T]) drop(r ref) {
+	gone := w.at(r)
 	if gone.uses--; gone.uses > 0 {
 		return
 	}
-	if first := w.known[gone.hash]; first != gone {
-		for first.next != gone {
-			first = first.next
+	if first := w.known[gone.hash]; first != r {
+		before := w.at(first)
+		for before.next != r {
+			before = w.at(before.next)
 		}
-		first.next = gone.next
-		return
-	}
-	if gone.next != nil {
+		before.next = gone.next
+	} else if gone.next != 0 {
 		w.known[gone.hash] = gone.next
-		return
+	} else {
+		delete(w.known, gone.hash)
 	}
-	delete(w.known, gone.hash)
+	w.slab.drop(r)
 }
 
 // scene is what sessions have in common that viewers of one stream opened by queries
