@@ -15,9 +15,12 @@ const (
 	// of what lives. What lives is small beside the garbage of checks, so that Go's
 	// own 100 would have it collected many times a second.
 	mostGarbage = 400
-	// roomForGarbage bounds that in bytes, down to Go's own 100 percent: many
-	// sessions are no reason to take five times their memory.
+	// roomForGarbage bounds that in bytes, and leastGarbage from below: many sessions are
+	// no reason to take more than their own memory. There is no pointer in one, so that
+	// a collection costs hardly more with a million than with none, and garbage grows by
+	// checks and not by sessions.
 	roomForGarbage = 64 << 20
+	leastGarbage   = 20
 	// heapLooks is the time between two looks at what lives.
 	heapLooks = time.Second
 )
@@ -59,5 +62,5 @@ func collectLess(ctx context.Context) {
 // garbageFor is how much the heap may grow, in percent of the bytes that live.
 func garbageFor(live uint64) int {
 	percent := roomForGarbage * 100 / max(live, 1)
-	return int(min(max(percent, 100), mostGarbage)) //nolint:gosec // 400 at the most
+	return int(min(max(percent, leastGarbage), mostGarbage)) //nolint:gosec // 400 at the most
 }

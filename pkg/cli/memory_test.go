@@ -7,7 +7,7 @@ import (
 )
 
 func TestTheHeapMayGrowByABoundedPart(t *testing.T) {
-	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 400, 32 << 20: 200, 64 << 20: 100, 1 << 30: 100} {
+	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 16 << 20: 400, 32 << 20: 200, 64 << 20: 100, 256 << 20: 25, 1 << 30: 20} {
 		if got := garbageFor(live); got != want {
 			t.Errorf("with %d bytes that live by %d %%, want %d", live, got, want)
 		}
