@@ -116,10 +116,17 @@ func LoadTokenSecrets(t SecureToken) ([][]byte, error) {
 }
 
 // weakToken tells whether a route has a token whose secret could be guessed by who has
-// one token.
+// one token. A file that cannot be read is LoadTokenSecrets' to report.
 func weakToken(r Route) bool {
 	for _, k := range r.SecureToken.Secrets {
-		if k.File == "" && len(k.Text) < goodTokenSecret {
+		secret := []byte(k.Text)
+		if k.File != "" {
+			var err error
+			if secret, err = readSecret(k.File, 1); err != nil {
+				continue
+			}
+		}
+		if len(secret) < goodTokenSecret {
 			return true
 		}
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // Warnings tells what is valid and may not be meant: a sentence each, which
-// names the routes that it is about. nil means nothing.
+// names the routes that it is about. nil means nothing. It reads the files of
+// secure_token's secrets, to tell whether one is short.
 func (c *Config) Warnings() []string {
 	var all []string
 	if open := c.routesWhere(func(r Route) bool {

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -41,6 +43,38 @@ func TestAStatusThatDeniesIsWarnedOfWhereItIsToMeanAway(t *testing.T) {
 		}
 		if got := c.Warnings(); len(got) != want || want > 0 && !strings.HasPrefix(got[0], "backend a has "+statuses[1:4]+" in unavailable_statuses") {
 			t.Errorf("%s: warned of %q, want %d warnings", statuses, got, want)
+		}
+	}
+}
+
+// TestASecretThatCouldBeGuessedIsWarnedOf takes it from the config and from a file.
+func TestASecretThatCouldBeGuessedIsWarnedOf(t *testing.T) {
+	file := func(secret string) string {
+		path := filepath.Join(t.TempDir(), "token")
+		if err := os.WriteFile(path, []byte(secret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return "file:" + path
+	}
+	const short, long = "0123456789abcde", "0123456789abcdef"
+	for _, test := range []struct {
+		name, secrets string
+		warned        bool
+	}{
+		{"short", short, true},
+		{"long", long, false},
+		{"short in a file", file(short + "\n"), true},
+		{"long in a file", file(long + "\n"), false},
+		{"a long one before a short one", long + ", " + file(short), true},
+		{"a file that is not there", "file:/nonexistent/token", false},
+	} {
+		c, err := Parse([]byte("backends: {a: {url: http://b}}\nroutes: [{name: one, backends: [a], match: {paths: [/]}, " +
+			"secure_token: {kind: alta, secrets: [" + test.secrets + "]}}]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Warnings(); (len(got) > 0) != test.warned {
+			t.Errorf("%s: warned of %q", test.name, got)
 		}
 	}
 }
