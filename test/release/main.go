@@ -35,6 +35,11 @@ func describe(args []string) error {
 		return fmt.Errorf("finding binaries in %s: none is there", dir)
 	}
 	slices.Sort(binaries)
+	for _, path := range binaries {
+		if err := isWhatItsNameSays(path); err != nil {
+			return err
+		}
+	}
 	modules, err := linked(binaries)
 	if err != nil {
 		return err

@@ -84,4 +84,10 @@ func TestWhatIsReleasedIsDescribed(t *testing.T) {
 	if out, err := check.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
+	if err := os.Rename(path, filepath.Join(dir, "altagate-linux-arm64")); err != nil {
+		t.Fatal(err)
+	}
+	if err := describe([]string{"v0", dir}); err == nil || !strings.Contains(err.Error(), `is "altagate-linux-amd64" by its header`) {
+		t.Errorf("a binary under another's name: %v", err)
+	}
 }
