@@ -47,6 +47,19 @@ func directGRPC() edge {
 	return edge{"no proxy, over gRPC", "--grpc", false, directlyOverGRPC, checkOverGRPC, nil}
 }
 
+// nginxBehind and envoyBehind have a proxy believe X-Forwarded-For, as behind a balancer:
+// each viewer has an address of his own, and one may hold a hundredth of all sessions.
+func nginxBehind() rig.Swap {
+	return rig.Swap{
+		"server_name tv.example.com localhost;",
+		"server_name tv.example.com localhost; set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;",
+	}
+}
+
+func envoyBehind() rig.Swap {
+	return rig.Swap{"use_remote_address: true\n", "use_remote_address: true\n                xff_num_trusted_hops: 1\n"}
+}
+
 func startNginx(t *testing.T, asked, origin string) string {
 	t.Helper()
 	return runNginx(t, origin, rig.Swap{"127.0.0.1:9180", asked})
@@ -55,7 +68,7 @@ func startNginx(t *testing.T, asked, origin string) string {
 func runNginx(t *testing.T, origin string, more ...rig.Swap) string {
 	t.Helper()
 	dir, address := rig.TempDir(t), rig.FreeAddress(t)
-	swaps := append(more,
+	swaps := append(more, nginxBehind(),
 		rig.Swap{"listen 8081", "listen " + address}, rig.Swap{"127.0.0.1:8000", origin}, rig.Swap{"/var/log/nginx/", dir + "/"})
 	rig.Nginx(t, dir, rig.Shipped(t, "nginx/altagate.conf", dir, swaps...), address)
 	return address
@@ -64,7 +77,7 @@ func runNginx(t *testing.T, origin string, more ...rig.Swap) string {
 func startNginxUnix(t *testing.T, asked, origin string) string {
 	t.Helper()
 	dir, address := rig.TempDir(t), rig.FreeAddress(t)
-	conf := rig.Shipped(t, "nginx/altagate-unix.conf", dir,
+	conf := rig.Shipped(t, "nginx/altagate-unix.conf", dir, nginxBehind(),
 		rig.Swap{"listen 8083", "listen " + address},
 		rig.Swap{"server unix:/run/altagate/http.sock", "server " + asked},
 		rig.Swap{"127.0.0.1:8000", origin},
@@ -76,7 +89,7 @@ func startNginxUnix(t *testing.T, asked, origin string) string {
 func startNginxCached(t *testing.T, asked, origin string) string {
 	t.Helper()
 	dir, address := rig.TempDir(t), rig.FreeAddress(t)
-	rig.Nginx(t, dir, rig.Shipped(t, "nginx/cached.conf", dir,
+	rig.Nginx(t, dir, rig.Shipped(t, "nginx/cached.conf", dir, nginxBehind(),
 		rig.Swap{"listen 8089", "listen " + address}, rig.Swap{"127.0.0.1:9180", asked}, rig.Swap{"127.0.0.1:8000", origin},
 		rig.Swap{"/run/", dir + "/"}, rig.Swap{"/var/log/nginx/", dir + "/"}), address)
 	return address
@@ -112,7 +125,7 @@ func startEnvoyHTTP(t *testing.T, asked, origin string) string {
 func runEnvoy(t *testing.T, file, origin string, asks rig.Swap) string {
 	t.Helper()
 	address := rig.FreeAddress(t)
-	conf := rig.Shipped(t, file, rig.TempDir(t), asks,
+	conf := rig.Shipped(t, file, rig.TempDir(t), asks, envoyBehind(),
 		rig.Swap{"{address: 0.0.0.0, port_value: 8082}", rig.EnvoyAddress(address)},
 		rig.Swap{"{address: 127.0.0.1, port_value: 8000}", rig.EnvoyAddress(origin)})
 	rig.Envoy(t, conf, address)
@@ -152,7 +165,6 @@ func (b *bench) altagate(t *testing.T, c comparison) *side {
 	url := c.backend(t, b, s)
 	off := map[string]string{"--http": "--grpc", "--grpc": "--http"}[c.edge.flag]
 	config := rig.Write(t, filepath.Join(rig.TempDir(t), "altagate.yaml"), "backends: {portal: {url: '"+url+"', "+
-		// All viewers have one address, which may hold a hundredth of all sessions.
 		"limits: {questions: 10000, per_address: 10000, rate: 1000000}}}\nsessions: {limit: 10000000}\n"+
 		"routes: [{name: all, backends: [portal]"+c.route+"}]\n")
 	s.asked = rig.Start(t, "altagate", "/usr/bin/env", append(c.env, filepath.Join(b.bin, "altagate"), "serve", "--config", config,

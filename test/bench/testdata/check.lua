@@ -1,6 +1,5 @@
 -- A proxy: each request is a check as the shipped nginx config puts it. The
--- arguments, and what is printed, are those of viewer.lua; each new viewer has an
--- address of his own too.
+-- arguments, and what is printed, are those of viewer.lua.
 
 local before, between, last, after, count, viewers
 
