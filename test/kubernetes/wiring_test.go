@@ -112,6 +112,23 @@ func TestEnvoyGatewayTellsOnePathAndNoWordOfTheViewers(t *testing.T) {
 	}
 }
 
+// The query holds the viewer's token. Envoy Gateway's default format logs it.
+func TestEnvoyGatewayLogsNoToken(t *testing.T) {
+	for _, p := range load[egv1a1.EnvoyProxy](t, "envoy-gateway/gateway.yaml", "EnvoyProxy") {
+		settings := p.Spec.Telemetry.AccessLog.Settings
+		if len(settings) != 1 || settings[0].Format == nil || settings[0].Format.Text == nil {
+			t.Fatalf("the default format: %+v", settings)
+		}
+		text := *settings[0].Format.Text
+		if !strings.Contains(text, "%PATH(NQ)%") || strings.Contains(text, "REQ(:PATH)") || strings.Contains(text, "ORIGINAL-PATH") {
+			t.Errorf("logs the query: %s", text)
+		}
+		if service := p.Spec.Provider.Kubernetes.EnvoyService; *service.ExternalTrafficPolicy != egv1a1.ServiceExternalTrafficPolicyLocal {
+			t.Error("the viewer's address is that of a node")
+		}
+	}
+}
+
 func TestIstioAsksAboutEveryRequestAndFailsClosed(t *testing.T) {
 	text, err := os.ReadFile(manifests + "istio/mesh.yaml")
 	if err != nil {
