@@ -148,8 +148,8 @@ Each row compares altagate with another server behind the same proxy, with the s
 configs, %d connections and one worker of the proxy: median (least..most) of %d rounds of
 %d s, in which the two take turns. "No work" is a server of the same library, with its
 defaults, that answers at once: what cannot be had for less. "Backend itself" is nginx asking
-the backend without altagate, for each request or, "cached", by proxy_cache.
-Envoy's HTTP filter is asked for that, as no backend speaks gRPC.
+the backend without altagate, for each request or, "cached", by proxy_cache, or Envoy asking
+it over HTTP, as no backend speaks gRPC.
 "Joins a session" is a request of one of 100 viewers whose session lives; "opens a
 session" is one of a new viewer, which altagate asks the backend about. "none" is what
 cannot be had: the processor time of a server of many processes, and percentiles of h2load.

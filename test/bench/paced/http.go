@@ -8,14 +8,34 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // viewer asks over one HTTP connection.
 type viewer struct {
-	conn   net.Conn
+	conn   blocking
 	reader *bufio.Reader
 	head   []byte
+}
+
+// blocking is a connection whose asker's thread waits in the kernel: it is its own, and
+// woken by the answer itself. Go's poller would have another thread wake it.
+type blocking struct{ file *os.File }
+
+func (b blocking) Read(p []byte) (int, error) {
+	n, err := unix.Read(int(b.file.Fd()), p)
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return max(n, 0), err //nolint:wrapcheck // it is a connection's
+}
+
+func (b blocking) Write(p []byte) (int, error) {
+	n, err := unix.Write(int(b.file.Fd()), p)
+	return max(n, 0), err //nolint:wrapcheck // it is a connection's
 }
 
 func viewers(n int, address string, head []byte) ([]asker, error) {
@@ -30,7 +50,14 @@ func viewers(n int, address string, head []byte) ([]asker, error) {
 		if err != nil {
 			return nil, fmt.Errorf("connecting: %w", err)
 		}
-		all = append(all, &viewer{conn, bufio.NewReader(conn), head})
+		file, err := conn.(interface{ File() (*os.File, error) }).File() //nolint:errcheck,forcetypeassert // TCP and Unix have it
+		if err != nil {
+			return nil, fmt.Errorf("connecting: %w", err)
+		}
+		if err := conn.Close(); err != nil {
+			return nil, fmt.Errorf("connecting: %w", err)
+		}
+		all = append(all, &viewer{blocking{file}, bufio.NewReader(blocking{file}), head})
 	}
 	return all, nil
 }
