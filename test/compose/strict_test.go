@@ -36,6 +36,9 @@ func TestTheFilesAreWhatComposeTakes(t *testing.T) {
 		if d := project.Services[name].DependsOn["altagate"]; d.Condition != types.ServiceConditionHealthy || d.Restart {
 			t.Errorf("%s: the proxy depends on altagate by %+v", name, d)
 		}
+		if altagate.PullPolicy != types.PullPolicyNever {
+			t.Errorf("%s: an image of altagate's name may be pulled", name)
+		}
 		if altagate.MemLimit == 0 || len(altagate.Secrets) != 1 {
 			t.Errorf("%s: altagate has no memory limit, or no key", name)
 		}

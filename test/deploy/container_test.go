@@ -60,7 +60,9 @@ tar -C /run/envoy -c . | docker import --change 'ENTRYPOINT ["/usr/local/bin/env
 // built is a machine with altagate's image, by the commands of docs/container.md.
 func built(t *testing.T) machine {
 	t.Helper()
-	rig.Program(t, "podman")
+	for _, name := range []string{"podman", "crun", "docker-compose"} {
+		rig.Program(t, name)
+	}
 	m := boot(t)
 	m.must(t, "mkdir -p /srv/top/dist /srv/top/deploy")
 	m.share(t, altagateBin, "top/dist/altagate-linux-"+runtime.GOARCH)

@@ -26,7 +26,10 @@ func boot(t *testing.T) machine {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT TESTED: systemd runs in namespaces that only root makes")
 	}
-	rig.Program(t, "systemctl")
+	for _, name := range []string{"systemctl", "nsenter", "ip", "curl", "openssl"} {
+		rig.Program(t, name)
+	}
+	rig.Program(t, "nginx", "/usr/sbin/nginx")
 	cgroup, dir := filepath.Join(cgroups(t), filepath.Base(rig.TempDir(t))), rig.TempDir(t)
 	m := machine{shared: rig.TempDir(t)}
 	t.Cleanup(func() { unmake(t, cgroup) })

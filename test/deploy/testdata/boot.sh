@@ -51,11 +51,12 @@ ln -s ../systemd-journald.socket ../systemd-journald-dev-log.socket "$root/usr/l
 ln -s ../systemd-journald.service "$root/usr/lib/systemd/system/sysinit.target.wants/"
 
 # dpkg need not read of all that this machine has: it knows but what altagate depends on.
-dpkg-query --status adduser >"$top/status"
-mount -t tmpfs tmpfs "$root/var/lib/dpkg"
-mkdir "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/lib/dpkg/triggers"
-touch "$root/var/lib/dpkg/info/adduser.list"
-mv "$top/status" "$root/var/lib/dpkg/status"
+if dpkg-query --status adduser >"$top/status"; then
+    mount -t tmpfs tmpfs "$root/var/lib/dpkg"
+    mkdir "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/lib/dpkg/triggers"
+    touch "$root/var/lib/dpkg/info/adduser.list"
+    mv "$top/status" "$root/var/lib/dpkg/status"
+fi
 
 ip link set lo up
 mkdir "$root/old"
