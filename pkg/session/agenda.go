@@ -151,7 +151,7 @@ func (s *Store) watch() {
 }
 
 // most is how many sessions are looked at before the lock is given to checks.
-const most = 256
+const most = 32
 
 // work does what is due, and gives the time until something is again.
 func (s *Store) work() time.Duration {

@@ -17,7 +17,7 @@ func live() uint64 {
 // TestASessionTakesBoundedMemory is about a session with a user that is limited, whose
 // texts are those of most.
 func TestASessionTakesBoundedMemory(t *testing.T) {
-	const sessions, most = 50_000, 400
+	const sessions, most = 50_000, 360
 	before := live()
 	s, _ := filled(t, sessions)
 	each := float64(live()-before) / sessions

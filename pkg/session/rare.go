@@ -44,6 +44,12 @@ func (s *Store) more(n *session) *rare {
 	return s.rares.at(n.rare)
 }
 
+// judgement is that there was no place, as long as nobody came or went.
+type judgement struct {
+	changes uint64
+	at      instant
+}
+
 // visit is an address that joined by the id, and when it did last.
 type visit struct {
 	addr network

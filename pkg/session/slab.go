@@ -13,23 +13,25 @@ const chunkSize = 128
 // value is given back, so that a slab shrinks after a rush. A slot stays where it is as
 // long as it is used; whoever keeps a ref must know that it still is.
 type slab[T any] struct {
-	chunks []*chunk[T]
+	// chunks are nil where they are given back; what is free in each is in rooms, apart
+	// from what every look at a slot goes by.
+	chunks []*[chunkSize]T
+	rooms  []*room
 	// open has a bit for each chunk with room, those that are given back among them.
 	open []uint64
 	// lowest is the first word of open that can have a bit.
 	lowest int
 }
 
-type chunk[T any] struct {
-	slots *[chunkSize]T
-	used  int
+type room struct {
+	used int
 	// free is the first free slot, and next the one after each; chunkSize ends them.
 	free uint8
 	next [chunkSize]uint8
 }
 
-func newChunk[T any]() *chunk[T] {
-	c := &chunk[T]{slots: new([chunkSize]T)}
+func newRoom() *room {
+	c := &room{}
 	for i := range c.next {
 		c.next[i] = uint8(i + 1) //nolint:gosec // at most chunkSize
 	}
@@ -39,16 +41,16 @@ func newChunk[T any]() *chunk[T] {
 // at is what a slot in use holds.
 func (s *slab[T]) at(r ref) *T {
 	i := r - 1
-	return &s.chunks[i/chunkSize].slots[i%chunkSize]
+	return &s.chunks[i/chunkSize][i%chunkSize]
 }
 
 // take gives a slot with a zero value.
 func (s *slab[T]) take() (ref, *T) {
 	n := s.withRoom()
-	c := s.chunks[n]
+	c := s.rooms[n]
 	if c == nil {
-		c = newChunk[T]()
-		s.chunks[n] = c
+		c = newRoom()
+		s.chunks[n], s.rooms[n] = new([chunkSize]T), c
 	}
 	i := c.free
 	c.free = c.next[i]
@@ -56,7 +58,7 @@ func (s *slab[T]) take() (ref, *T) {
 	if c.used == chunkSize {
 		s.open[n/64] &^= 1 << (n % 64)
 	}
-	return ref(n*chunkSize + int(i) + 1), &c.slots[i] //nolint:gosec // Config.Limit is far below 1<<32.
+	return ref(n*chunkSize + int(i) + 1), &s.chunks[n][i] //nolint:gosec // Config.Limit is far below 1<<32.
 }
 
 // withRoom is the number of the first chunk with room.
@@ -67,7 +69,7 @@ func (s *slab[T]) withRoom() int {
 		}
 	}
 	n := len(s.chunks)
-	s.chunks = append(s.chunks, nil)
+	s.chunks, s.rooms = append(s.chunks, nil), append(s.rooms, nil)
 	if n/64 == len(s.open) {
 		s.open = append(s.open, 0)
 	}
@@ -80,15 +82,15 @@ func (s *slab[T]) withRoom() int {
 // costs no chunk each time.
 func (s *slab[T]) drop(r ref) {
 	n, i := int(r-1)/chunkSize, int(r-1)%chunkSize
-	c := s.chunks[n]
+	c := s.rooms[n]
 	var none T
-	c.slots[i] = none
+	s.chunks[n][i] = none
 	c.next[i], c.free = c.free, uint8(i) //nolint:gosec // below chunkSize
 	c.used--
 	s.open[n/64] |= 1 << (n % 64)
 	s.lowest = min(s.lowest, n/64)
 	if c.used == 0 && n > 0 {
-		s.chunks[n] = nil
+		s.chunks[n], s.rooms[n] = nil, nil
 	}
 }
 
@@ -98,7 +100,7 @@ func (s *slab[T]) end() ref { return ref(len(s.chunks)*chunkSize + 1) } //nolint
 // look is what a slot holds, used or not; nil where there is none.
 func (s *slab[T]) look(r ref) *T {
 	if c := s.chunks[(r-1)/chunkSize]; c != nil {
-		return &c.slots[(r-1)%chunkSize]
+		return &c[(r-1)%chunkSize]
 	}
 	return nil
 }

@@ -153,8 +153,13 @@ func (s *Store) countFor(n *session, now instant) {
 	if n.account == 0 {
 		return
 	}
+	active := s.isActive(n, now)
+	if active && n.rings[ofUser].later == n.ref && n.rare == 0 {
+		n.unsure = false
+		return // It is the user's only one, and there is nothing to look up.
+	}
 	a := s.accounts.at(n.account)
-	if !s.isActive(n, now) {
+	if !active {
 		n.since = s.began(n, now)
 		s.changed(a)
 	}
@@ -252,12 +257,6 @@ func (s *Store) stillFull(n *session, now instant) bool {
 	}
 	s.more(n).judged = judgement{a.changes, now}
 	return true
-}
-
-// judgement is that there was no place, as long as nobody came or went.
-type judgement struct {
-	changes uint64
-	at      instant
 }
 
 // Over tells whether there is no place for the viewer of a request that an outcome
