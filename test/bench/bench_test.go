@@ -64,6 +64,8 @@ type bench struct {
 	done []result
 	// grown is what a joined check costs with many sessions and routes.
 	grown []size
+	// ends is what a check waits for where many sessions end at once.
+	ends string
 }
 
 // kind is what altagate does with each check.

@@ -165,16 +165,7 @@ cannot be had: the processor time of a server of many processes, and percentiles
 		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", r.comparison.title(), rate, rivalRate, rates, cpu, rivalCPU, cpus, p99s)
 	}
 	b.writeHalf(&out)
-	fmt.Fprintf(&out, `
-Inside the process, without a frontend, %d joined checks in each of %d rounds, of any viewer.
-With sessions it is the store of sessions alone that is measured; with routes a whole check.
-
-| with | ns a check | bytes of the heap each | longest GC pause |
-|---|---|---|---|
-`, joinsARound, sizeRounds)
-	for _, s := range b.grown {
-		fmt.Fprintln(&out, s)
-	}
+	b.writeGrown(&out)
 	if err := os.WriteFile(filepath.Join(rig.Top, page), []byte(out.String()), 0o644); err != nil { //nolint:gosec // a page for all
 		t.Fatal(err)
 	}
