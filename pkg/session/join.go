@@ -85,17 +85,14 @@ func (s *Store) join(rules *Rules, r *check.Request, atOnce bool) Joined {
 	}
 	switch {
 	case f.crowded != nil:
-		return decided(check.Decision{Reason: check.Limit, Outcome: s.outcome(f.crowded)})
+		return decided(check.Decision{Reason: check.Limit, Outcome: *f.crowded})
 	case f.unanswered:
 		return decided(check.Decision{Reason: check.Unanswered})
 	}
 	if why, ok := s.denials.has(denialOf(rules, r), now); ok {
 		return decided(check.Decision{Reason: why})
 	}
-	if f.lapsed == nil {
-		return Joined{}
-	}
-	return Joined{Standing: true, standing: s.idText(f.lapsed)}
+	return Joined{Standing: f.lapsed != "", standing: f.lapsed}
 }
 
 func decided(d check.Decision) Joined { return Joined{Decided: true, Decision: d} }
@@ -112,10 +109,12 @@ type finder struct {
 	now  instant
 	// atOnce is set if the request waits for no question.
 	atOnce bool
-	// lapsed is a session that would have been joined, had it not ended.
-	lapsed *session
-	// crowded is one that would have been joined, were there a place for its viewer.
-	crowded *session
+	// lapsed is the X-Session-Id of a session that would have been joined, had it not
+	// ended; empty where there is none.
+	lapsed string
+	// crowded is the outcome of one that would have been joined, were there a place for
+	// its viewer; nil where there is none. The session may be over by the end of the look.
+	crowded *check.Outcome
 	// unanswered is set if there is one about which a question has just failed.
 	unanswered bool
 }
@@ -331,8 +330,8 @@ func (f *finder) use(n *session) (Joined, bool) {
 	due := f.store.due(n)
 	switch {
 	case f.now >= end:
-		if f.lapsed == nil && f.store.stands(n, f.now) {
-			f.lapsed = n
+		if f.lapsed == "" && f.store.stands(n, f.now) {
+			f.lapsed = f.store.idText(n)
 		}
 		return Joined{}, false
 	case n.provisional && due == 0:
@@ -359,7 +358,7 @@ func (f *finder) use(n *session) (Joined, bool) {
 // while, and there is no place for its viewer now.
 func (f *finder) joined(n *session, reason check.Reason) (Joined, bool) {
 	if !f.store.resumes(n, f.now) {
-		f.crowded = n
+		f.crowds(n)
 		return Joined{}, false
 	}
 	f.store.touch(n, f.now)
@@ -381,6 +380,12 @@ func (s *Store) repeatable(n *session, now instant) time.Duration {
 		until = due
 	}
 	return min(s.rules(n).Cache, until.sub(now))
+}
+
+// crowds notes that there is no place for the viewer of a session.
+func (f *finder) crowds(n *session) {
+	o := f.store.outcome(n)
+	f.crowded = &o
 }
 
 // allow is the decision that a session makes.

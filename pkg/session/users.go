@@ -392,5 +392,5 @@ func (f *finder) retry(n *session) {
 		f.store.mark(n)
 		n.savedNow(f.now)
 	}
-	f.crowded = n
+	f.crowds(n)
 }
