@@ -1,8 +1,13 @@
 package session
 
 import (
+	"fmt"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/altagate/altagate/pkg/check"
 )
 
 // live is how many bytes of the heap are in use.
@@ -25,4 +30,24 @@ func TestASessionTakesBoundedMemory(t *testing.T) {
 	if each > most {
 		t.Errorf("%.0f bytes a session; %d is the most: docs/performance.md says what an operator must have", each, most)
 	}
+}
+
+// TestAnEndKeepsNothingOfItsSession is about what lasts after sessions: the names of the
+// users who are kept off, of sessions with long queries.
+func TestAnEndKeepsNothingOfItsSession(t *testing.T) {
+	const sessions, size = 300, 20 << 10
+	s, rules := filled(t, 0)
+	before := live()
+	for n := range sessions {
+		r := nth(n, "/live/ch1/index.m3u8?token="+strings.Repeat("x", size))
+		o := check.Outcome{Verdict: check.Allowed, Backend: "portal", User: fmt.Sprint(n)}
+		d := s.Settle(rules, &r, Joined{}, NewID(), check.Decision{Allow: true, Reason: check.Backend, Outcome: o})
+		if ended, err := s.End(d.Session, time.Hour, true); err != nil || len(ended) != 1 {
+			t.Fatalf("ended %v: %v", ended, err)
+		}
+	}
+	if after := live(); after > before+sessions*size/4 {
+		t.Errorf("%d users who are kept off take %d bytes", sessions, after-before)
+	}
+	runtime.KeepAlive(s)
 }

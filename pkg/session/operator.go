@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -207,11 +208,13 @@ func (s *Store) holdViewer(n *session, hold time.Duration) []Revocation {
 	}}
 }
 
+// holdUser is the hold against a user. It may last for longer than the session or the
+// request that has the name, and keeps nothing of them.
 func holdUser(user string, hold time.Duration) []Revocation {
 	if hold <= 0 {
 		return nil
 	}
-	return []Revocation{{User: user, Until: time.Now().Add(hold)}}
+	return []Revocation{{User: strings.Clone(user), Until: time.Now().Add(hold)}}
 }
 
 // endAll ends sessions and puts the holds into force, then waits until the
