@@ -110,7 +110,7 @@ func (s *Store) next(n *session, now instant) instant {
 		sooner(now.add(time.Second))
 	case s.asksAgain(n):
 		// In good time before the validity is over, or when the back-off is.
-		if soon := max(n.answered.add(jittered(s.early(n))), s.retry(n)); soon > now {
+		if soon := max(n.answered.add(jittered(n.early())), s.retry(n)); soon > now {
 			sooner(soon)
 		}
 		sooner(s.due(n).add(s.rules(n).Grace))
@@ -254,9 +254,9 @@ func (s *Store) wantsAnswer(n *session, now instant) bool {
 	if n.provisional {
 		return s.returned(n) != 0 && now.sub(n.last) < restless
 	}
-	return n.last > n.answered && now >= n.answered.add(s.early(n))
+	return n.last > n.answered && now >= n.answered.add(n.early())
 }
 
 // early is how long after an answer the next question is put at the soonest:
 // three quarters of the answer's validity.
-func (s *Store) early(n *session) time.Duration { return s.validity(n) - s.validity(n)/4 }
+func (n *session) early() time.Duration { return n.validity - n.validity/4 }

@@ -32,6 +32,24 @@ func TestASessionTakesBoundedMemory(t *testing.T) {
 	}
 }
 
+// TestATokensTimeTakesNoMore is about sessions whose answers differ in how long they hold.
+func TestATokensTimeTakesNoMore(t *testing.T) {
+	const sessions, most = 20_000, 360
+	s, rules := filled(t, 0)
+	before := live()
+	for n := range sessions {
+		r := nth(n, fmt.Sprintf("/live/ch1/index.m3u8?token=%d", n))
+		o := check.Outcome{Backend: check.SecureToken, Once: true, AuthDuration: time.Hour + time.Duration(n)}
+		s.Settle(rules, &r, Joined{}, NewID(), check.Decision{Allow: true, Reason: check.Rule, Outcome: o})
+	}
+	if each := float64(live()-before) / sessions; each > most {
+		t.Errorf("%.0f bytes a session; %d is the most", each, most)
+	}
+	if s.count != sessions {
+		t.Errorf("%d sessions, want %d", s.count, sessions)
+	}
+}
+
 // TestAnEndKeepsNothingOfItsSession is about what lasts after sessions: the names of the
 // users who are kept off, of sessions with long queries.
 func TestAnEndKeepsNothingOfItsSession(t *testing.T) {

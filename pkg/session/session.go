@@ -72,6 +72,9 @@ type session struct {
 	// since is when its viewer began to watch as its user, without a pause that gives the
 	// place away. Zapping is none.
 	since instant
+	// validity is the X-AuthDuration of the last answer; 0 where there was none. It is no
+	// part of reply: what is left of a token's time is nearly no two sessions'.
+	validity time.Duration
 
 	// requests counts those that were allowed, up to what it can hold.
 	requests uint32
@@ -114,6 +117,15 @@ func (s *Store) obey(n *session, rules *Rules) {
 	n.rules = s.ruled.take(rules, func(r *Rules) *Rules { return r })
 }
 
+// replied has an outcome be the last about a session.
+func (s *Store) replied(n *session, o *check.Outcome) {
+	before := n.reply
+	n.reply, n.validity = s.replies.take(replyOf(*o), clonedReply), o.AuthDuration
+	if before != 0 {
+		s.replies.drop(before)
+	}
+}
+
 // idSize is how many bytes an ID's text has.
 const idSize = 2 * len(ID{})
 
@@ -134,7 +146,7 @@ func (s *Store) user(n *session) user {
 
 func (s *Store) outcome(n *session) check.Outcome {
 	o, text := *s.reply(n), s.text(n)
-	o.Session, o.User, o.SessionName = text[:idSize], text[n.endOfQuery:n.endOfUser], text[n.endOfUser:]
+	o.Session, o.User, o.SessionName, o.AuthDuration = text[:idSize], text[n.endOfQuery:n.endOfUser], text[n.endOfUser:], n.validity
 	return o
 }
 
@@ -163,9 +175,6 @@ func (s *Store) request(n *session) *check.Request {
 	}
 }
 
-// validity is N, the X-AuthDuration of the last answer; 0 where there was none.
-func (s *Store) validity(n *session) time.Duration { return s.reply(n).AuthDuration }
-
 // asksAgain tells whether the session's question is ever repeated.
 func (s *Store) asksAgain(n *session) bool {
 	switch {
@@ -174,7 +183,7 @@ func (s *Store) asksAgain(n *session) bool {
 	case n.provisional:
 		return !s.rules(n).Once
 	default:
-		return s.validity(n) > 0 && !s.reply(n).Once
+		return n.validity > 0 && !s.reply(n).Once
 	}
 }
 
@@ -196,15 +205,15 @@ func (s *Store) end(n *session) (at instant, why EndReason) {
 	if s.displaced(n) {
 		return s.held(n), Limit
 	}
-	at, why = s.used(n).add(max(s.rules(n).idle(), s.validity(n))), Idle
+	at, why = s.used(n).add(max(s.rules(n).idle(), n.validity)), Idle
 	if s.isOfToken(n) {
 		at = s.used(n).add(s.rules(n).idle())
 	}
 	if limit := n.started.add(s.rules(n).max()); limit < at {
 		at, why = limit, Max
 	}
-	if s.reply(n).Once && s.validity(n) > 0 && !n.provisional {
-		if over := n.answered.add(s.validity(n)); over < at {
+	if s.reply(n).Once && n.validity > 0 && !n.provisional {
+		if over := n.answered.add(n.validity); over < at {
 			at, why = over, Expired
 		}
 	}
@@ -227,8 +236,8 @@ func (s *Store) due(n *session) instant {
 		return 0
 	case n.provisional:
 		return s.returned(n)
-	case s.validity(n) > 0 && !s.reply(n).Once:
-		return n.answered.add(s.validity(n))
+	case n.validity > 0 && !s.reply(n).Once:
+		return n.answered.add(n.validity)
 	default:
 		return 0
 	}

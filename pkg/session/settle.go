@@ -144,7 +144,7 @@ func (s *Store) build(r *check.Request, route string, name stream.Name, id ID, o
 		known: t.known, closed: t.closed,
 	}, scene.cloned)
 	n.agent = s.agents.take(r.UserAgent, strings.Clone)
-	n.reply = s.replies.take(replyOf(o), clonedReply)
+	s.replied(n, &o)
 	n.addr, n.addrBits = r.Addr.As16(), uint8(r.Addr.BitLen()) //nolint:gosec // 128 at the most
 	s.write(n, id.String(), r.Query, o.User, o.SessionName)
 	if t.query != r.Query {
@@ -292,8 +292,7 @@ func (s *Store) renewed(n *session, o check.Outcome, now instant) bool {
 	if changed {
 		s.disenrol(n) // as the user that it was
 	}
-	s.replies.drop(n.reply)
-	n.reply = s.replies.take(replyOf(o), clonedReply)
+	s.replied(n, &o)
 	if before := s.outcome(n); before.User != o.User || before.SessionName != o.SessionName {
 		id, query := s.idText(n), s.raw(n)
 		s.erase(n)

@@ -90,7 +90,7 @@ func (s scene) cloned() scene {
 
 // replyOf is what an outcome has in common with those of other viewers.
 func replyOf(o check.Outcome) check.Outcome {
-	o.Session, o.User, o.SessionName, o.Err = "", "", "", nil
+	o.Session, o.User, o.SessionName, o.AuthDuration, o.Err = "", "", "", 0, nil
 	return o
 }
 
