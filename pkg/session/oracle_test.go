@@ -212,10 +212,11 @@ func (o *oracle) opened(r *check.Request, d check.Decision, now time.Time) strin
 	if d.Session == "" {
 		return "an allow of the backend opened no session"
 	}
-	// Who asks anew for what a session of his is about has that one still, with its max.
-	started := now
+	// Who asks anew for what a session of his is about has that one still, with its max,
+	// and for as long as its own answer holds.
+	started, answered, good := now, now, d.Outcome.AuthDuration
 	if old := o.known[d.Session]; old != nil {
-		started = old.started
+		started, answered, good = old.started, old.answered, old.good
 	}
 	// Of the same viewer, stream and query there is one session.
 	for _, v := range o.known {
@@ -224,7 +225,7 @@ func (o *oracle) opened(r *check.Request, d check.Decision, now time.Time) strin
 		}
 	}
 	v := &viewing{
-		id: d.Session, asked: *r, started: started, answered: now, good: d.Outcome.AuthDuration, provisional: d.Reason == check.Default,
+		id: d.Session, asked: *r, started: started, answered: answered, good: good, provisional: d.Reason == check.Default,
 		early: now, late: now, hand: d.ID,
 	}
 	v.asked.IDs = [check.MaxIDs]string{}
