@@ -5,8 +5,9 @@ import "math/bits"
 // ref names a slot of a slab. 0 names none.
 type ref uint32
 
-// chunkSize is how many slots are allocated at a time.
-const chunkSize = 128
+// chunkSize is how many slots are allocated at a time: as many sessions as nearly fill
+// one of the sizes that Go allocates. With 128 a twelfth of each chunk is left over.
+const chunkSize = 116
 
 // slab holds many values of a type with nothing between them, and names them by numbers
 // of half a pointer's size. The lowest slots are used first, and a chunk without any
