@@ -78,6 +78,31 @@ func TestASessionIsTheSameAfterARestart(t *testing.T) {
 	})
 }
 
+func TestWhoAsksAnewAfterARestartOrAReloadGetsASignedIDThatJoins(t *testing.T) {
+	rules := viewers()
+	rules.Join = Join{ID: true}
+	for name, happens := range map[string]func(w *world){
+		"a restart":                 func(w *world) { w.restart() },
+		"a crash":                   func(w *world) { w.crash() },
+		"a reload that joins by id": func(w *world) { w.use(rules) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := rules
+			before.Join.ID = name != "a reload that joins by id"
+			inWorldOf(t, before, Config{Journal: newDisk(), Keys: keysOf(t, secret("a"))}, func(w *world) {
+				first := w.wantOf(request(entry+"?token=1"), "allow backend")
+				w.pass(3 * pause)
+				happens(w)
+				again := w.wantOf(request(entry+"?token=1"), "allow backend")
+				if again.Session != first.Session || again.ID == "" {
+					t.Fatalf("asked anew, the session is %q with the signed id %q; it was %q", again.Session, again.ID, first.Session)
+				}
+				w.want(segment+"?altagate_id="+again.ID, "allow session")
+			})
+		})
+	}
+}
+
 func TestATimeOfTheRestartIsNoTimeWon(t *testing.T) {
 	rules := viewers()
 	rules.Max, rules.Grace = time.Hour, 0

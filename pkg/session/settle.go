@@ -69,7 +69,7 @@ func (s *Store) admit(rules *Rules, r *check.Request, name stream.Name, id ID, d
 		s.denials.add(denialOf(rules, r), check.Limit, now)
 		return check.Decision{Reason: check.Limit, Outcome: d.Outcome}
 	}
-	if old := s.equal(n); old != nil && !s.replaces(old, at) {
+	if old := s.equal(n); old != nil && !s.replaces(old, rules, at) {
 		s.release(n)
 		s.displaceAll(gone, at)
 		s.touch(old, at)
@@ -95,8 +95,11 @@ func (s *Store) equal(n *session) *session {
 
 // replaces ends a session that stands where a newcomer would, and reports
 // whether it did: a live one of the same viewer and query is the same viewing, or
-// that of an equal box, and stays.
-func (s *Store) replaces(old *session, now instant) bool {
+// that of an equal box, and stays, by the rules that the newcomer would have.
+func (s *Store) replaces(old *session, rules *Rules, now instant) bool {
+	if s.rules(old) != rules {
+		s.obey(old, rules) // or it has no signed id after a restart
+	}
 	end, why := s.end(old)
 	switch {
 	case now >= end || s.displaced(old):
