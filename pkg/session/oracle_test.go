@@ -216,11 +216,14 @@ func (o *oracle) opened(r *check.Request, d check.Decision, now time.Time) strin
 	// and for as long as its own answer holds.
 	started, answered, good := now, now, d.Outcome.AuthDuration
 	if old := o.known[d.Session]; old != nil {
+		if old.ended {
+			return "a session that has ended lives again"
+		}
 		started, answered, good = old.started, old.answered, old.good
 	}
 	// Of the same viewer, stream and query there is one session.
 	for _, v := range o.known {
-		if v.asked.Path == r.Path && o.misfit(v, r) == "" && v.asked.Host == r.Host && o.sameViewer(v, r) {
+		if v.id != d.Session && v.asked.Path == r.Path && o.misfit(v, r) == "" && v.asked.Host == r.Host && o.sameViewer(v, r) {
 			o.over(v)
 		}
 	}
