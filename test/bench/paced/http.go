@@ -38,26 +38,35 @@ func (b blocking) Write(p []byte) (int, error) {
 	return max(n, 0), err //nolint:wrapcheck // it is a connection's
 }
 
-func viewers(n int, address string, head []byte) ([]asker, error) {
+// connect connects to host:port, or unix:/path.
+func connect(address string) (blocking, error) {
 	network, path := "tcp", address
 	if after, ok := strings.CutPrefix(address, "unix:"); ok {
 		network, path = "unix", after
 	}
+	conn, err := new(net.Dialer).DialContext(context.Background(), network, path)
+	if err != nil {
+		return blocking{}, fmt.Errorf("connecting: %w", err)
+	}
+	file, err := conn.(interface{ File() (*os.File, error) }).File() //nolint:errcheck,forcetypeassert // TCP and Unix have it
+	if err != nil {
+		return blocking{}, fmt.Errorf("connecting: %w", err)
+	}
+	if err := conn.Close(); err != nil {
+		return blocking{}, fmt.Errorf("connecting: %w", err)
+	}
+	return blocking{file}, nil
+}
+
+func viewers(n int, address string, head []byte) ([]asker, error) {
 	head = bytes.ReplaceAll(head, []byte("\n"), []byte("\r\n"))
 	var all []asker
 	for range n {
-		conn, err := new(net.Dialer).DialContext(context.Background(), network, path)
+		conn, err := connect(address)
 		if err != nil {
-			return nil, fmt.Errorf("connecting: %w", err)
+			return nil, err
 		}
-		file, err := conn.(interface{ File() (*os.File, error) }).File() //nolint:errcheck,forcetypeassert // TCP and Unix have it
-		if err != nil {
-			return nil, fmt.Errorf("connecting: %w", err)
-		}
-		if err := conn.Close(); err != nil {
-			return nil, fmt.Errorf("connecting: %w", err)
-		}
-		all = append(all, &viewer{blocking{file}, bufio.NewReader(blocking{file}), head})
+		all = append(all, &viewer{conn, bufio.NewReader(conn), head})
 	}
 	return all, nil
 }
