@@ -84,8 +84,7 @@ func (c *checker) ask(name string) (allowed bool, err error) {
 
 func (c *checker) flush() error {
 	defer c.out.Reset()
-	_, err := c.conn.Write(c.out.Bytes())
-	return err
+	return c.conn.send(c.out.Bytes())
 }
 
 // answer reads what a question is answered with.

@@ -33,9 +33,15 @@ func (b blocking) Read(p []byte) (int, error) {
 	return max(n, 0), err //nolint:wrapcheck // it is a connection's
 }
 
-func (b blocking) Write(p []byte) (int, error) {
-	n, err := unix.Write(int(b.file.Fd()), p)
-	return max(n, 0), err //nolint:wrapcheck // it is a connection's
+func (b blocking) send(p []byte) error {
+	for len(p) > 0 {
+		n, err := unix.Write(int(b.file.Fd()), p)
+		if err != nil {
+			return err //nolint:wrapcheck // it is a connection's
+		}
+		p = p[n:]
+	}
+	return nil
 }
 
 // connect connects to host:port, or unix:/path.
@@ -72,7 +78,7 @@ func viewers(n int, address string, head []byte) ([]asker, error) {
 }
 
 func (v *viewer) ask(name string) (allowed bool, err error) {
-	if _, err := v.conn.Write(bytes.ReplaceAll(v.head, []byte("VIEWER"), []byte(name))); err != nil {
+	if err := v.conn.send(bytes.ReplaceAll(v.head, []byte("VIEWER"), []byte(name))); err != nil {
 		return false, fmt.Errorf("asking: %w", err)
 	}
 	resp, err := http.ReadResponse(v.reader, nil)
