@@ -264,6 +264,26 @@ func TestTheChartRefusesValuesThatItDoesNotKnow(t *testing.T) {
 	}
 }
 
+// An empty value takes its default away. Without the schema "networkPolicy: {enabled: }"
+// would leave the policy out, and "gateways:" a selector that may fit every namespace.
+func TestAnEmptyValueOpensNothing(t *testing.T) {
+	for _, path := range []string{
+		"mode", "image", "image.repository", "image.tag", "keysSecret", "service", "service.type", "podAnnotations", "podDisruptionBudget",
+		"podDisruptionBudget.enabled", "networkPolicy", "networkPolicy.enabled", "networkPolicy.gateways", "networkPolicy.monitoring",
+		"monitoring", "monitoring.kind", "monitoring.labels",
+	} {
+		key, inner, nested := strings.Cut(path, ".")
+		missing, values := key, object{key: nil}
+		if nested {
+			missing, values = inner, object{key: object{inner: nil}}
+		}
+		want := fmt.Sprintf("missing property '%s'", missing)
+		if _, _, err := render(t, "live", values); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", path, err, want)
+		}
+	}
+}
+
 func TestTheChartIsCleanForHelmLint(t *testing.T) {
 	for _, mode := range []string{"nginx", "envoy", "shared"} {
 		for _, m := range lint.RunAll(chartDir, object{"mode": mode}, "tv").Messages {
