@@ -84,7 +84,11 @@ func besideTheBackend() (all []comparison) {
 			}
 		}
 	}
-	return all
+	// What an operator has at the best.
+	php := comparison{kind: joins(), against: backendItself, rival: rivalItself, backend: startPHP, backendName: "a backend in PHP"}
+	overUnix, cached := php, php
+	overUnix.edge, cached.edge, cached.route = nginxUnix(), nginxCached(), ", cache: 5s"
+	return append(all, overUnix, cached)
 }
 
 // backend starts a backend of a side, and gives its URL.

@@ -57,8 +57,9 @@ func (b *bench) sizes(t *testing.T) {
 	t.Helper()
 	b.grown = append(b.grown, withSessions(t)...)
 	for _, n := range []int{1, 1000} {
-		b.grown = append(b.grown, withRoutes(t, n))
+		b.grown = append(b.grown, withRoutes(t, n, false))
 	}
+	b.grown = append(b.grown, withRoutes(t, 1000, true))
 	b.ends = endsAtOnce(t)
 	b.writeGrown(t.Output())
 }
@@ -165,15 +166,24 @@ func withSessions(t *testing.T) []size {
 	return []size{a, b}
 }
 
-// withRoutes measures a whole check, the frontend apart.
-func withRoutes(t *testing.T, count int) size {
+// withRoutes measures a whole check, the frontend apart. Each route has a backend of its
+// own, or all have one.
+func withRoutes(t *testing.T, count int, own bool) size {
 	t.Helper()
 	backend := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer backend.Close()
 	var text strings.Builder
-	fmt.Fprintf(&text, "backends: {portal: {url: '%s'}}\nroutes:\n", backend.URL)
+	what, backends := "routes", 1
+	if own {
+		what, backends = "routes, and as many backends", count
+	}
+	text.WriteString("backends:\n")
+	for n := range backends {
+		fmt.Fprintf(&text, "  b%d: {url: '%s/%[1]d'}\n", n, backend.URL)
+	}
+	text.WriteString("routes:\n")
 	for n := range count {
-		fmt.Fprintf(&text, "  - {name: r%d, match: {hosts: [tv.example.com], paths: [/live/%d/]}, backends: [portal]}\n", n, n)
+		fmt.Fprintf(&text, "  - {name: r%d, match: {hosts: [tv.example.com], paths: [/live/%[1]d/]}, backends: [b%d]}\n", n, n%backends)
 	}
 	cfg, err := config.Parse([]byte(text.String()))
 	if err != nil {
@@ -194,7 +204,7 @@ func withRoutes(t *testing.T, count int) size {
 		}
 		requests = append(requests, r)
 	}
-	return size{what: "routes", count: count, nanoseconds: rounds(t, func(i int) bool { return g.Check(ctx, &requests[i%count]).Allow })}
+	return size{what: what, count: count, nanoseconds: rounds(t, func(i int) bool { return g.Check(ctx, &requests[i%count]).Allow })}
 }
 
 // rounds has each request decided once in each round, and gives their nanoseconds.
