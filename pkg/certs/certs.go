@@ -48,6 +48,15 @@ func (s *Set) NotAfter() time.Time {
 	return s.Pair.Leaf.NotAfter
 }
 
+// notBefore is when the certificate to show begins to be good; the zero Time if there
+// is none.
+func (s *Set) notBefore() time.Time {
+	if s.Pair == nil {
+		return time.Time{}
+	}
+	return s.Pair.Leaf.NotBefore
+}
+
 // Read reads the files. The error says which one is wrong, and nothing of a key.
 // A certificate that has run out is no error here.
 func Read(f Files) (*Set, error) {

@@ -16,6 +16,9 @@ type Keeper struct {
 	set *Set
 	// judged is the reading that counts, next another that was made once.
 	judged, next reading
+	// early is a set that is put in force when its certificate begins to be good; nil if
+	// there is none.
+	early *Set
 }
 
 // reading is what the files gave: their contents, or why there are none.
@@ -43,8 +46,8 @@ func (k *Keeper) NotAfter() time.Time {
 
 // Look reads the files. If they hold something else than at the last change, and
 // the Look before read the same, so that nothing is taken half-written, it is a
-// change: the new set is put in force, or err says why the old one stays so. It
-// is called every second or so.
+// change: the new set is put in force, or err says why the old one stays so. That a
+// certificate's time begins is a change too. It is called every second or so.
 func (k *Keeper) Look() (changed bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -52,12 +55,12 @@ func (k *Keeper) Look() (changed bool, err error) {
 	switch {
 	case now == k.judged:
 		k.next = reading{}
-		return false, nil
+		return k.begun(), nil
 	case now != k.next:
 		k.next = now
 		return false, nil
 	}
-	k.judged, k.next = now, reading{}
+	k.judged, k.next, k.early = now, reading{}, nil
 	if failure != nil {
 		return true, failure
 	}
@@ -68,9 +71,27 @@ func (k *Keeper) Look() (changed bool, err error) {
 	if end := set.NotAfter(); !end.IsZero() && time.Now().After(end) {
 		return true, fmt.Errorf("certificate %s ran out at %s", k.files.Cert, end.UTC().Format(time.RFC3339))
 	}
+	if start := set.notBefore(); time.Now().Before(start) {
+		k.early = set
+		return true, fmt.Errorf("certificate %s is good from %s on, and is put in force then", k.files.Cert, start.UTC().Format(time.RFC3339))
+	}
+	k.take(set)
+	return true, nil
+}
+
+// begun takes the set that came too early, once its time has come.
+func (k *Keeper) begun() bool {
+	if k.early == nil || time.Now().Before(k.early.notBefore()) {
+		return false
+	}
+	k.take(k.early)
+	k.early = nil
+	return true
+}
+
+func (k *Keeper) take(set *Set) {
 	k.set = set
 	k.put(set)
-	return true, nil
 }
 
 func (k *Keeper) read() (reading, error) {

@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/altagate/altagate/test/pki"
 )
@@ -96,6 +98,45 @@ func TestACertificateThatRanOutReplacesNone(t *testing.T) {
 	if changed, err := k.look(t); !changed || err == nil || !strings.Contains(err.Error(), "ran out at") || len(k.put) != 0 {
 		t.Errorf("%v %v", changed, err)
 	}
+}
+
+func TestACertificateThatIsNotYetGoodReplacesNoneUntilItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keep(t)
+		k.write(t, k.authority.Issue(t, pki.Leaf{Names: []string{"second"}, From: time.Now().Add(10 * time.Minute)}))
+		if changed, err := k.look(t); !changed || err == nil || !strings.Contains(err.Error(), "is good from ") || len(k.put) != 0 {
+			t.Fatalf("%v %v", changed, err)
+		}
+		<-time.After(9 * time.Minute)
+		if changed, err := k.look(t); changed || err != nil || len(k.put) != 0 {
+			t.Fatalf("a minute too early: %v %v", changed, err)
+		}
+		<-time.After(time.Minute)
+		if changed, err := k.keeper.Look(); !changed || err != nil || len(k.put) != 1 || k.put[0].Pair.Leaf.DNSNames[0] != "second" {
+			t.Fatalf("in its time: %v %v", changed, err)
+		}
+		if changed, err := k.look(t); changed || err != nil || len(k.put) != 1 {
+			t.Errorf("told again: %v %v", changed, err)
+		}
+	})
+}
+
+func TestACertificateThatIsNotYetGoodGivesWayToAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := keep(t)
+		k.write(t, k.authority.Issue(t, pki.Leaf{Names: []string{"second"}, From: time.Now().Add(10 * time.Minute)}))
+		if changed, err := k.look(t); !changed || err == nil {
+			t.Fatalf("%v %v", changed, err)
+		}
+		k.write(t, k.authority.Issue(t, pki.Leaf{Names: []string{"third"}}))
+		if changed, err := k.look(t); !changed || err != nil {
+			t.Fatalf("%v %v", changed, err)
+		}
+		<-time.After(time.Hour)
+		if changed, err := k.look(t); changed || err != nil || len(k.put) != 1 || k.put[0].Pair.Leaf.DNSNames[0] != "third" {
+			t.Errorf("%v %v, %d put", changed, err, len(k.put))
+		}
+	})
 }
 
 func TestAFileThatIsGoneChangesNothing(t *testing.T) {

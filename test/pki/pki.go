@@ -33,6 +33,8 @@ type Leaf struct {
 	IPs   []string
 	// Expired ran out a minute ago.
 	Expired bool
+	// From is when it begins to be good; an hour ago if zero.
+	From time.Time
 	// ServerOnly cannot be shown by a client.
 	ServerOnly bool
 }
@@ -69,6 +71,9 @@ func (a *Authority) Issue(t testing.TB, l Leaf) Pair {
 	}
 	if l.Expired {
 		template.NotAfter = time.Now().Add(-time.Minute)
+	}
+	if !l.From.IsZero() {
+		template.NotBefore = l.From
 	}
 	if l.ServerOnly {
 		template.ExtKeyUsage = template.ExtKeyUsage[:1]
