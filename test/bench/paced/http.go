@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,11 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// viewer asks over one HTTP connection.
+// viewer asks over one HTTP connection, and over another where the server says that it
+// closes the one: nginx does after a thousand requests.
 type viewer struct {
-	conn   blocking
-	reader *bufio.Reader
-	head   []byte
+	address string
+	conn    blocking
+	reader  *bufio.Reader
+	head    []byte
 }
 
 // blocking is a connection whose asker's thread waits in the kernel: it is its own, and
@@ -68,13 +71,20 @@ func viewers(n int, address string, head []byte) ([]asker, error) {
 	head = bytes.ReplaceAll(head, []byte("\n"), []byte("\r\n"))
 	var all []asker
 	for range n {
-		conn, err := connect(address)
-		if err != nil {
+		v := &viewer{address: address, head: head}
+		if err := v.connect(); err != nil {
 			return nil, err
 		}
-		all = append(all, &viewer{conn, bufio.NewReader(conn), head})
+		all = append(all, v)
 	}
 	return all, nil
+}
+
+func (v *viewer) connect() (err error) {
+	if v.conn, err = connect(v.address); err == nil {
+		v.reader = bufio.NewReader(v.conn)
+	}
+	return err
 }
 
 func (v *viewer) ask(name string) (allowed bool, err error) {
@@ -88,6 +98,11 @@ func (v *viewer) ask(name string) (allowed bool, err error) {
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return false, fmt.Errorf("reading the answer: %w", err)
+	}
+	if resp.Close {
+		if err := errors.Join(v.conn.file.Close(), v.connect()); err != nil {
+			return false, fmt.Errorf("connecting again: %w", err)
+		}
 	}
 	return resp.StatusCode == http.StatusOK, nil
 }
