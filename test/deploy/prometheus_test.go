@@ -26,6 +26,19 @@ func TestTheAlertsComeWhenTheyShouldAndNotOtherwise(t *testing.T) {
 	}
 }
 
+// TestTheScrapeConfigIsPrometheus holds that of docs/operate.md, with the alerts beside it.
+func TestTheScrapeConfigIsPrometheus(t *testing.T) {
+	dir := rig.TempDir(t)
+	rig.Write(t, dir+"/rules.yaml", read(t, monitoring+"rules.yaml"))
+	config := rig.Write(t, dir+"/prometheus.yml", pasted(t, "docs/operate.md", 1))
+	if code, printed := rig.Run(t, rig.Program(t, "promtool"), "check", "config", config); code != 0 || !strings.Contains(printed, "1 rule files found") {
+		t.Errorf("promtool check config: exit code %d\n%s", code, printed)
+	}
+	if !strings.Contains(read(t, config), "job_name: altagate\n") {
+		t.Error("the job is not the one that the alert for an altagate that is away asks for")
+	}
+}
+
 // queries are those of the dashboard's panels.
 func queries(t *testing.T) (all []string) {
 	t.Helper()

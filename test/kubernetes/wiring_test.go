@@ -3,14 +3,18 @@ package kubernetes
 import (
 	"maps"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	egv1a1 "github.com/envoyproxy/gateway/api/v1alpha1"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	meshv1alpha1 "istio.io/api/mesh/v1alpha1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	gwapiv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -259,4 +263,50 @@ func duration(t *testing.T, s string) time.Duration {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// The alert for an altagate that is away asks for a job by name; the operator makes that
+// name of the namespace and the monitor unless jobLabel says a label.
+func TestTheMonitorsGiveTheJobThatTheAlertAsksFor(t *testing.T) {
+	rules, err := os.ReadFile("../../deploy/prometheus/rules.yaml")
+	if err != nil || !strings.Contains(string(rules), `expr: up{job="altagate"} == 0`) {
+		t.Fatalf("the alert asks for another job: %v", err)
+	}
+	pods := load[monitoringv1.PodMonitor](t, "monitoring/podmonitor.yaml", "PodMonitor")[0]
+	for _, dir := range []string{"nginx", "envoy", "shared"} {
+		labels := load[appsv1.Deployment](t, dir+"/deployment.yaml", "Deployment")[0].Spec.Template.Labels
+		if job := labels[pods.Spec.JobLabel]; job != "altagate" {
+			t.Errorf("the job of the pods of %s is %q", dir, job)
+		}
+	}
+	services := load[monitoringv1.ServiceMonitor](t, "monitoring/servicemonitor.yaml", "ServiceMonitor")[0]
+	if job := load[corev1.Service](t, "monitoring/servicemonitor.yaml", "Service")[0].Labels[services.Spec.JobLabel]; job != "altagate" {
+		t.Errorf("the job of the Service is %q", job)
+	}
+}
+
+// TestTheAlertsAreARuleOfTheOperator runs the command of docs/operate.md as far as kubectl.
+func TestTheAlertsAreARuleOfTheOperator(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operate.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "\n{ echo 'apiVersion: monitoring.coreos.com/v1'")
+	command, _, found := strings.Cut(rest, "| kubectl apply -f -\n```\n")
+	if !found {
+		t.Fatal("docs/operate.md has no such command")
+	}
+	shell := exec.Command("sh", "-c", "{ echo 'apiVersion: monitoring.coreos.com/v1'"+command)
+	shell.Dir = "../.."
+	text, err := shell.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rule monitoringv1.PrometheusRule
+	if err := yaml.UnmarshalStrict(text, &rule); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if rule.Kind != "PrometheusRule" || rule.Name == "" || len(rule.Spec.Groups) != 1 || len(rule.Spec.Groups[0].Rules) < 10 {
+		t.Errorf("it has not all alerts:\n%s", text)
+	}
 }
