@@ -126,7 +126,48 @@ func TestComposeStartsAnEdge(t *testing.T) {
 			m.is(t, get("123"), "200")
 			m.is(t, get("2"), "403")
 			m.is(t, "docker healthcheck run "+e.name+"_altagate_1; echo $?", "0")
+			m.is(t, "stat -c '%u:%g %a' /tmp/containers/volumes/"+e.name+"_socket/_data/*.sock", "65532:65532 660")
+			rekeyed(t, m, "/srv/top/deploy/compose/"+e.name)
+			if e.name == "nginx" {
+				rolledBack(t, m, "/srv/top/deploy/compose/nginx")
+			}
 		})
+	}
+}
+
+// rekeyed puts a second secret where docs/operate.md says, which is in force without a
+// restart.
+func rekeyed(t *testing.T, m machine, dir string) {
+	t.Helper()
+	started := m.must(t, "cd "+dir+"; docker compose ps -q altagate | xargs docker inspect --format '{{.State.StartedAt}}'")
+	const reloads = `curl -s http://127.0.0.1:9182/metrics | grep '^altagate_config_reloads_total{result="ok"}' | cut -d' ' -f2`
+	before := m.must(t, reloads)
+	m.must(t, "cd "+dir+"\n"+pasted(t, "docs/operate.md", 4))
+	m.must(t, "cd "+dir+`; sed -i 's,keys: \[\(.*\)\],keys: [\1\, file:/etc/altagate/key-2],' altagate/altagate.yaml; grep -q 'key-2\]' altagate/altagate.yaml`)
+	m.must(t, "until [ \"$("+reloads+")\" != "+before+" ]; do sleep 0.05; done")
+	m.is(t, "curl -s http://127.0.0.1:9182/metrics | grep '^altagate_config_reloads_total{result=\"error\"}' | cut -d' ' -f2", "0")
+	m.is(t, "cd "+dir+"; docker compose ps -q altagate | xargs docker inspect --format '{{.State.StartedAt}}'", started)
+}
+
+// rolledBack upgrades to another image and goes back, as docs/operate.md says. The proxy
+// runs on.
+func rolledBack(t *testing.T, m machine, dir string) {
+	t.Helper()
+	const image = "docker compose ps -q altagate | xargs docker inspect --format '{{.Image}}'"
+	const proxy = "docker compose ps -q nginx"
+	cd := "cd " + dir + "; "
+	first, edge := m.must(t, cd+image), m.must(t, cd+proxy)
+	m.must(t, "docker tag altagate altagate:before; cd /srv/top; echo changed >>dist/THIRD_PARTY.txt; docker build -f deploy/Dockerfile -t altagate dist")
+	for _, step := range []struct {
+		script string
+		back   bool
+	}{{"docker compose up -d", false}, {"docker tag altagate:before altagate; docker compose up -d", true}} {
+		m.must(t, "set -e; "+cd+step.script+"\nuntil curl -sf http://127.0.0.1:9182/readyz; do sleep 0.05; done")
+		if now := m.must(t, cd+image); (now == first) != step.back {
+			t.Errorf("after %s the image is %s, and was %s", step.script, now, first)
+		}
+		m.is(t, cd+proxy, edge)
+		m.is(t, "curl -s -o /dev/null -w '%{http_code}\n' 'http://localhost:8083/live/index.m3u8?token=123'", "200")
 	}
 }
 

@@ -101,6 +101,12 @@ func TestTheUnitsDoWhatTheirPageSays(t *testing.T) {
 	m.must(t, "cat /srv/good.yaml >/etc/altagate/altagate.yaml; systemctl reload altagate")
 	m.is(t, allowed, "200")
 
+	// A second key, as docs/operate.md has it made.
+	m.must(t, pasted(t, "docs/operate.md", 3)+"cp -p /etc/altagate/altagate.yaml /srv/keyless.yaml; echo 'keys: [file:/etc/altagate/key-2]' >>/etc/altagate/altagate.yaml; systemctl reload altagate")
+	m.is(t, allowed, "200")
+	m.is(t, "journalctl -u altagate -o cat | grep -c key-2", "0") // A file that is not there is named.
+	m.must(t, "cat /srv/keyless.yaml >/etc/altagate/altagate.yaml")
+
 	// A key that root alone may read.
 	m.must(t, "umask 077; openssl rand -base64 33 >/etc/altagate/key")
 	m.must(t, edited(t, "altagate.service", 4)+"echo 'keys: [file:/run/credentials/altagate.service/key]' >>/etc/altagate/altagate.yaml; systemctl restart altagate; systemctl reload altagate")
