@@ -131,7 +131,7 @@ func (s situation) yaml(policy string) string {
 	var b strings.Builder
 	b.WriteString("backends:\n")
 	for i, u := range s.backends {
-		fmt.Fprintf(&b, "  b%d: {url: %s, timeout: 300ms}\n", i, u)
+		fmt.Fprintf(&b, "  b%d: {url: %s, timeout: 2s}\n", i, u)
 	}
 	fmt.Fprintf(&b, "routes: [{name: all, on_unavailable: %s, deny_status: 451, backends: [", policy)
 	for i := range s.backends {

@@ -156,12 +156,13 @@ func appendReplaced(buf, name []byte) []byte {
 }
 
 // appendBracketings appends a decoded name with each "[" as "_" and, if there
-// is one, the name before it.
+// is one, the name before it. One of spaces or behind a NUL, which PHP takes for
+// none, is "_": others know it by what it is.
 func appendBracketings(buf, name []byte) []byte {
 	start := len(buf)
 	buf = appendFolded(buf, name)
 	if len(buf) == start {
-		return buf
+		return append(buf, '_', 0)
 	}
 	whole := len(buf)
 	buf = append(buf, 0)

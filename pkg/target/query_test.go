@@ -55,7 +55,7 @@ func TestWithoutKeepsTheRestByteForByte(t *testing.T) {
 		{"&key=1", ""},
 		{"key=1&", ""},
 		{"keys=1&akey=2&_key=3&key]=4&%256bey=5", "keys=1&akey=2&_key=3&key]=4&%256bey=5"},
-		{"[b=1&%00x=2&+=3", "[b=1&%00x=2&+=3"},
+		{"[b=1&%00x=2&+=3", "[b=1"},
 		{"\xff=1&\xfe=2", "\xff=1&\xfe=2"},
 	}
 	for _, tt := range tests {
@@ -90,7 +90,8 @@ func TestAppendNamesGivesEveryReadingOfAPart(t *testing.T) {
 	tests := []struct{ name, part, want string }{
 		{"no name", "=1", ""},
 		{"nothing", "", ""},
-		{"a name that is cut to nothing", "%00a=1", ""},
+		{"a name behind a NUL, which PHP takes for none", "%00a=1", "_|"},
+		{"a name of spaces, which PHP takes for none", "%20%20=1", "_|"},
 		{"plain", "token=1", "token|"},
 		{"without a value", "token", "token|"},
 		{"any case", "Token=1", "token|"},
