@@ -122,11 +122,11 @@ func TestAReplyThatHangsIsUnavailableAfterTheTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			address, questions := serve(t, answer)
 			begun := time.Now()
-			o := start(t, Config{Timeout: 100 * time.Millisecond}, address).Ask(t.Context(), viewer(), s1())
+			o := start(t, Config{Timeout: time.Second}, address).Ask(t.Context(), viewer(), s1())
 			if word(o) != "unanswered" || questions.get() != 1 {
 				t.Errorf("outcome is %+v after %d questions", o, questions.get())
 			}
-			if took := time.Since(begun); took < 100*time.Millisecond {
+			if took := time.Since(begun); took < time.Second {
 				t.Errorf("gave up after %s", took)
 			}
 		})

@@ -49,7 +49,7 @@ func TestDoctorFindsWhatIsWrongWithAConfigAndItsBackends(t *testing.T) {
 	}
 	slow := answering(t, func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(1200 * time.Millisecond):
 		case <-r.Context().Done():
 		}
 		w.WriteHeader(http.StatusForbidden)
@@ -76,7 +76,7 @@ func TestDoctorFindsWhatIsWrongWithAConfigAndItsBackends(t *testing.T) {
 		{"another success is a denial", oneRoute(answers(204), route), 0, ""},
 		{"a gateway without its portal", oneRoute(answers(502), route), 1, "backend-fails"},
 		{"nobody there", oneRoute("http://"+nobody(t), route), 1, "backend-unreached"},
-		{"slow", strings.Replace(oneRoute(slow, route), "'}", "', timeout: 500ms}", 1), 1, "backend-slow"},
+		{"slow", strings.Replace(oneRoute(slow, route), "'}", "', timeout: 2s}", 1), 1, "backend-slow"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, found, report := examined(t, "--config", file(t, test.config), "--admin", "")

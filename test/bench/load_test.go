@@ -29,7 +29,7 @@ func directly(t *testing.T, s *side, k kind, name string, seconds int) sample {
 func byWrk(t *testing.T, s *side, k kind, script, name string, seconds int) sample {
 	t.Helper()
 	args := []string{
-		"-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s",
+		"-t", "1", "-c", strconv.Itoa(connections), "-d", strconv.Itoa(seconds) + "s", "--timeout", "20s",
 		"-s", "testdata/" + script, "http://" + s.address, "--", name,
 	}
 	if k.viewers > 0 {
