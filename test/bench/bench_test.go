@@ -101,7 +101,7 @@ func (b *bench) compare(t *testing.T, c comparison) {
 	}
 	var half []round
 	if c.half && !b.plan.short {
-		half = b.halfLoad(t, c, tested, rival, rounds)
+		half = b.halfLoad(t, c, tested, rival)
 	}
 	if k.viewers == 0 {
 		tested.allChecked(t, tested.requests)
@@ -119,16 +119,14 @@ func (b *bench) compare(t *testing.T, c comparison) {
 	r.print(t.Output(), b.plan)
 }
 
-// halfLoad takes turns between the two sides, at half of the rate that the slower of
-// them reached: there an answer waits for other work, and not for a processor.
-func (b *bench) halfLoad(t *testing.T, c comparison, tested, rival *side, rounds []round) (half []round) {
+// halfLoad takes turns between the two sides, at half of the rate at which the slower of
+// them answers these very askers: there an answer waits for other work, and not for a
+// processor. The load before it may come in batches that cost less.
+func (b *bench) halfLoad(t *testing.T, c comparison, tested, rival *side) (half []round) {
 	t.Helper()
-	var own, others []float64
-	for _, r := range rounds {
-		own, others = append(own, r.altagate.rate), append(others, r.rival.rate)
-	}
-	rate := min(median(own), median(others))
 	q := c.edge.question(t)
+	rate := tested.atRate(t, q, c.kind, "paced", 0, b.plan.seconds).rate
+	rate = min(rate, rival.atRate(t, q, c.kind, "paced", 0, b.plan.seconds).rate)
 	for range b.plan.rounds {
 		half = append(half, round{
 			altagate: tested.atRate(t, q, c.kind, "paced", rate/2, b.plan.seconds),

@@ -105,7 +105,7 @@ func (r result) print(w io.Writer, p plan) {
 		r.comparison.title(), p.rounds, p.seconds, connections, runtime.NumCPU())
 	r.table(w, r.rounds, rows())
 	if r.half != nil {
-		fmt.Fprintf(w, "at half of that, %.0f requests/s:\n", r.half[0].altagate.rate)
+		fmt.Fprintf(w, "at half of the load, %.0f requests/s:\n", r.half[0].altagate.rate)
 		r.table(w, r.half, halfRows())
 	}
 }
@@ -174,8 +174,9 @@ cannot be had: the processor time of a server of many processes, and percentiles
 // writeHalf writes the table of the runs at half of the load.
 func (b *bench) writeHalf(out *strings.Builder) {
 	out.WriteString(`
-At half of the load: each asker asks at times of his own, whether the last answer came in
-time or not, and an answer's time counts from when its question was due.
+At half of the load that the slower of the two can answer: each asker asks at times of his own,
+whether the last answer came in time or not, and an answer's time counts from when its question
+was due.
 
 | what | requests/s | p50, ms | beside | p90, ms | beside | p99, ms | beside | CPU µs a check | beside |
 |---|---|---|---|---|---|---|---|---|---|
