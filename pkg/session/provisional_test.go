@@ -158,7 +158,7 @@ func TestAProvisionalSessionHasNoGraceOfItsOwn(t *testing.T) {
 	inWorld(t, rules, func(w *world) {
 		w.goAway(true)
 		w.want(entry, "allow default")
-		w.pass(time.Minute)
+		w.pass(time.Minute + looked)
 		w.wantEnds("idle", "idle")
 		w.goAway(false)
 		w.fail(true)
