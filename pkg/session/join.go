@@ -314,9 +314,7 @@ func (f *finder) admits(n *session) bool {
 // use decides by a session that the request belongs to. It reports false if the
 // session is over.
 func (f *finder) use(n *session) (Joined, bool) {
-	if f.store.rules(n) != f.rules {
-		f.store.obey(n, f.rules)
-	}
+	f.store.obey(n, f.rules)
 	f.store.notice(n, f.now)
 	if why, over := f.store.over(n, f.now); over {
 		f.store.finish(n, why)

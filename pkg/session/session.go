@@ -109,9 +109,12 @@ func (s *Store) scene(n *session) *scene         { return &s.scenes.at(n.scene).
 func (s *Store) agent(n *session) string         { return s.agents.at(n.agent).is }
 func (s *Store) reply(n *session) *check.Outcome { return &s.replies.at(n.reply).is }
 
-// obey has other rules be a session's.
+// obey has rules be a session's, if they are not.
 func (s *Store) obey(n *session, rules *Rules) {
 	if n.rules != 0 {
+		if s.rules(n) == rules {
+			return
+		}
 		s.ruled.drop(n.rules)
 	}
 	n.rules = s.ruled.take(rules, func(r *Rules) *Rules { return r })

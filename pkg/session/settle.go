@@ -97,9 +97,7 @@ func (s *Store) equal(n *session) *session {
 // whether it did: a live one of the same viewer and query is the same viewing, or
 // that of an equal box, and stays, by the rules that the newcomer would have.
 func (s *Store) replaces(old *session, rules *Rules, now instant) bool {
-	if s.rules(old) != rules {
-		s.obey(old, rules) // or it has no signed id after a restart
-	}
+	s.obey(old, rules) // or it has no signed id after a restart
 	end, why := s.end(old)
 	switch {
 	case now >= end || s.displaced(old):
