@@ -28,6 +28,8 @@ type viewer struct {
 // woken by the answer itself. Go's poller would have another thread wake it.
 type blocking struct{ file *os.File }
 
+// Read waits until there are bytes. The kernel tells the end of a connection by none at
+// all, which a reader knows as io.EOF.
 func (b blocking) Read(p []byte) (int, error) {
 	n, err := unix.Read(int(b.file.Fd()), p)
 	if n == 0 && err == nil {
