@@ -25,7 +25,8 @@ func answerNginx(h http.Header, d check.Decision) int {
 
 // cacheFor is the value of X-Accel-Expires; nil where nothing may be kept. nginx keeps
 // an answer until its clock's second is past the one that it is told: for up to a
-// second longer. So that is one less than whole seconds are left.
+// second longer. So that is one less than whole seconds are left. It counts from when it
+// has the answer: how long that was on its way nobody knows here.
 func cacheFor(d *check.Decision) []string {
 	if !d.Allow || d.Reason != check.Session || d.Cache < 2*time.Second {
 		return nil
